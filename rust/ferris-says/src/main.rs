@@ -1,0 +1,2 @@
+//! The crab.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The `ironpipe` command.
+fn main() {}

@@ -1,0 +1,68 @@
+//! Everything that can go wrong, in words for the person who has to mend it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What went wrong: what, where, and what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A bootstrap value (an environment variable or a flag) can't be read.
+    #[error("{name}: {reason}")]
+    Bootstrap {
+        /// The variable or flag.
+        name: String,
+        /// What is wrong with its value; never the value.
+        reason: String,
+    },
+    /// The context can't be loaded.
+    #[error("the Pipes context in {location} can't be read: {reason}")]
+    Context {
+        /// The path or the variable it came from.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file or stream refused what was asked of it.
+    #[error("can't {action} {}: {source}", path.display())]
+    Channel {
+        /// What was tried, as a verb: `open`, `write to`.
+        action: &'static str,
+        /// The file, or the name of the stream.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A value is over a limit.
+    #[error("{what} is larger than the limit of {limit} bytes; raise `{option}` to allow it")]
+    Limit {
+        /// What is too large.
+        what: String,
+        /// The limit, in bytes.
+        limit: u64,
+        /// The option that holds the limit.
+        option: &'static str,
+    },
+    /// Dagster would refuse this, so it was not sent. The text is the official client's where it
+    /// has one.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The result of nearly everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An [`Error::Channel`].
+    pub(crate) fn channel(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        source: io::Error,
+    ) -> Self {
+        Error::Channel {
+            action,
+            path: path.into(),
+            source,
+        }
+    }
+}

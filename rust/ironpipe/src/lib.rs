@@ -1,0 +1,7 @@
+//! The engine.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod protocol;
+
+pub use error::{Error, Result};

@@ -1,0 +1,241 @@
+//! What stands around the params of a message: the method, and the stamp that numbers it.
+
+use std::fmt;
+
+/// The key every message has, and its value.
+pub const PIPES_PROTOCOL_VERSION_FIELD: &str = "__dagster_pipes_version";
+/// The version of the protocol that is written. The value is never compared when reading.
+pub const PIPES_PROTOCOL_VERSION: &str = "0.1";
+/// The key of the [`Stamp`]. Official readers pass over envelope keys they do not know.
+pub const STAMP_FIELD: &str = "__ironpipe";
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// The first message of a writer.
+    Opened,
+    /// The last one.
+    Closed,
+    /// A log message.
+    Log,
+    /// An asset was materialized.
+    ReportAssetMaterialization,
+    /// An asset check was made.
+    ReportAssetCheck,
+    /// Any JSON value.
+    ReportCustomMessage,
+    /// Captured output of the process.
+    LogExternalStream,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Method; 7] = [
+        Method::Opened,
+        Method::Closed,
+        Method::Log,
+        Method::ReportAssetMaterialization,
+        Method::ReportAssetCheck,
+        Method::ReportCustomMessage,
+        Method::LogExternalStream,
+    ];
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Opened => "opened",
+            Method::Closed => "closed",
+            Method::Log => "log",
+            Method::ReportAssetMaterialization => "report_asset_materialization",
+            Method::ReportAssetCheck => "report_asset_check",
+            Method::ReportCustomMessage => "report_custom_message",
+            Method::LogExternalStream => "log_external_stream",
+        }
+    }
+
+    /// The method of a name, which must be exact.
+    #[inline]
+    pub fn from_name(name: &[u8]) -> Option<Method> {
+        Method::ALL
+            .into_iter()
+            .find(|method| method.as_str().as_bytes() == name)
+    }
+
+    /// The method whose name is most like `name`, if one is like it at all:
+    /// `ReportAssetCheck` is like `report_asset_check`.
+    pub fn nearest(name: &str) -> Option<Method> {
+        let mut snake = String::with_capacity(name.len() + 4);
+        for (i, c) in name.chars().enumerate().take(64) {
+            if c.is_ascii_uppercase() && i > 0 && !snake.ends_with('_') {
+                snake.push('_');
+            }
+            snake.push(if c == '-' || c == ' ' {
+                '_'
+            } else {
+                c.to_ascii_lowercase()
+            });
+        }
+        let (method, likeness) = Method::ALL
+            .into_iter()
+            .map(|method| {
+                (
+                    method,
+                    strsim::normalized_levenshtein(&snake, method.as_str()),
+                )
+            })
+            .max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (likeness > 0.6).then_some(method)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of a writer: up to 16 bytes of printable ASCII, chosen at random.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WriterId {
+    // Unused bytes are 0, so that equal names are equal values.
+    bytes: [u8; 16],
+}
+
+impl WriterId {
+    /// A new name, eight letters and digits.
+    ///
+    /// Names need only differ among the writers of one session. Where the system gives no random
+    /// bytes, the process id and the clock stand in for them.
+    pub fn random() -> WriterId {
+        let seed = getrandom::u64().unwrap_or_else(|_| {
+            let clock = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+            u64::from(std::process::id()) << 32 ^ clock.as_nanos() as u64
+        });
+        const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        let mut bytes = [0; 16];
+        for (i, byte) in bytes.iter_mut().take(8).enumerate() {
+            *byte = LETTERS[(seed >> (5 * i)) as usize & 31];
+        }
+        WriterId { bytes }
+    }
+
+    /// The writer of this name, if it can be one.
+    #[inline]
+    pub fn new(name: &[u8]) -> Option<WriterId> {
+        if name.is_empty() || name.len() > 16 || !name.iter().all(u8::is_ascii_graphic) {
+            return None;
+        }
+        let mut bytes = [0; 16];
+        bytes[..name.len()].copy_from_slice(name);
+        Some(WriterId { bytes })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        let length = self.bytes.iter().position(|&b| b == 0).unwrap_or(16);
+        // Only printable ASCII gets in.
+        std::str::from_utf8(&self.bytes[..length]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which message of which writer this is, and when it was sent: `[writer, number, microseconds]`
+/// under [`STAMP_FIELD`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// 1, 2, 3 … for each writer.
+    pub number: u64,
+    /// The writer's clock, in microseconds since the Unix epoch.
+    pub micros: u64,
+}
+
+/// Appends one whole line, its newline included. `params` is JSON text without a newline.
+pub fn write_line(out: &mut Vec<u8>, method: Method, params: &[u8], stamp: &Stamp) {
+    out.extend_from_slice(b"{\"__dagster_pipes_version\":\"0.1\",\"method\":\"");
+    out.extend_from_slice(method.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"params\":");
+    out.extend_from_slice(params);
+    out.extend_from_slice(b",\"__ironpipe\":[\"");
+    out.extend_from_slice(stamp.writer.as_str().as_bytes());
+    out.extend_from_slice(b"\",");
+    write_integer(out, stamp.number);
+    out.push(b',');
+    write_integer(out, stamp.micros);
+    out.extend_from_slice(b"]}\n");
+}
+
+fn write_integer(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_names_the_method() {
+        for (name, method) in [
+            ("ReportAssetCheck", Some(Method::ReportAssetCheck)),
+            ("Opened", Some(Method::Opened)),
+            ("logs", Some(Method::Log)),
+            (
+                "report_materialization",
+                Some(Method::ReportAssetMaterialization),
+            ),
+            ("frobnicate", None),
+        ] {
+            assert_eq!(Method::nearest(name), method, "{name}");
+        }
+    }
+
+    #[test]
+    fn writer_names() {
+        assert_ne!(WriterId::random(), WriterId::random());
+        assert_eq!(WriterId::random().as_str().len(), 8);
+        assert_eq!(
+            WriterId::new(b"0123456789abcdef").unwrap().as_str(),
+            "0123456789abcdef"
+        );
+        for bad in [&b""[..], b"0123456789abcdefg", b"a b", b"\xff"] {
+            assert_eq!(WriterId::new(bad), None);
+        }
+    }
+
+    #[test]
+    fn a_line() {
+        let stamp = Stamp {
+            writer: WriterId::new(b"w").unwrap(),
+            number: 1,
+            micros: 20,
+        };
+        let mut line = Vec::new();
+        write_line(&mut line, Method::Closed, b"{}", &stamp);
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            "{\"__dagster_pipes_version\":\"0.1\",\"method\":\"closed\",\"params\":{},\"__ironpipe\":[\"w\",1,20]}\n"
+        );
+    }
+}

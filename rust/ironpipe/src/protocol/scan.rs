@@ -1,0 +1,690 @@
+//! One pass over JSON text: checks it and says where its parts stand, without building values.
+//!
+//! The grammar is the one Python's `json.loads` takes, which is wider than RFC 8259: `NaN`,
+//! `Infinity`, `-Infinity`, integers of up to 4,300 digits and lone surrogates are values. A text
+//! that holds one of these is flagged as not [`Scanner::exact`], because a strict parser would
+//! refuse it or, worse, read it as another value.
+
+use std::ops::Range;
+
+/// How deep arrays and objects may stand in one another.
+pub const MAX_NESTING: usize = 512;
+
+/// The digits an integer may have: the default of Python's `sys.set_int_max_str_digits`.
+pub const MAX_INTEGER_DIGITS: usize = 4300;
+
+/// Why a text is not JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// The byte, counted from the start of the text, at which reading stopped.
+    pub at: usize,
+    /// What was wrong there.
+    pub what: &'static str,
+}
+
+/// The type of a JSON value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool,
+    /// A number without fraction and exponent.
+    Int,
+    /// Any other number, `NaN` and the infinities among them.
+    Float,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl Kind {
+    /// The name a reader of an error knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Null => "null",
+            Kind::Bool => "a bool",
+            Kind::Int => "an integer",
+            Kind::Float => "a float",
+            Kind::String => "a string",
+            Kind::Array => "an array",
+            Kind::Object => "an object",
+        }
+    }
+}
+
+/// A string literal: where its text stands, without the quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text {
+    /// First byte of the text.
+    pub start: usize,
+    /// One past its last byte, which is where the closing quote stands.
+    pub end: usize,
+    /// Whether it has escapes, so that the bytes are not yet the text.
+    pub escaped: bool,
+}
+
+impl Text {
+    /// The bytes of the text, escapes and all.
+    pub fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// A place in JSON text. Every method leaves `pos` behind what it took.
+#[derive(Debug)]
+pub struct Scanner<'a> {
+    bytes: &'a [u8],
+    pos: usize,
+    exact: bool,
+    /// How many arrays and objects the caller has open around `pos`.
+    depth: usize,
+}
+
+type Scan<T> = Result<T, SyntaxError>;
+
+impl<'a> Scanner<'a> {
+    /// A scanner at the start of `bytes`, which must be UTF-8 (it is not checked here).
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self::at(bytes, 0)
+    }
+
+    /// A scanner at `pos`.
+    pub fn at(bytes: &'a [u8], pos: usize) -> Self {
+        Scanner {
+            bytes,
+            pos,
+            exact: true,
+            depth: 0,
+        }
+    }
+
+    /// The next byte to be read.
+    pub fn pos(&self) -> usize {
+        self.pos
+    }
+
+    /// Whether a strict JSON parser reads all that was scanned as the same values.
+    pub fn exact(&self) -> bool {
+        self.exact
+    }
+
+    /// The text that is scanned.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The byte at `pos`, 0 at the end (no JSON text holds a 0).
+    #[inline(always)]
+    pub fn peek(&self) -> u8 {
+        self.bytes.get(self.pos).copied().unwrap_or(0)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fail<T>(&self, what: &'static str) -> Scan<T> {
+        let what = if self.pos >= self.bytes.len() {
+            "the line ends too early"
+        } else {
+            what
+        };
+        Err(SyntaxError { at: self.pos, what })
+    }
+
+    /// Passes over white space.
+    #[inline(always)]
+    pub fn space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.pos += 1;
+        }
+    }
+
+    /// Takes `literal` if it stands here.
+    #[inline(always)]
+    pub fn take(&mut self, literal: &[u8]) -> bool {
+        let found = self.bytes[self.pos..].starts_with(literal);
+        if found {
+            self.pos += literal.len();
+        }
+        found
+    }
+
+    #[inline(always)]
+    fn expect(&mut self, byte: u8, what: &'static str) -> Scan<()> {
+        if self.peek() != byte {
+            return self.fail(what);
+        }
+        self.pos += 1;
+        Ok(())
+    }
+
+    /// Passes over white space and says that nothing else follows.
+    pub fn end(&mut self) -> Scan<()> {
+        self.space();
+        if self.pos < self.bytes.len() {
+            return Err(SyntaxError {
+                at: self.pos,
+                what: "something follows the JSON value",
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes a string, its opening quote first.
+    #[inline(always)]
+    pub fn string(&mut self) -> Scan<Text> {
+        self.expect(b'"', "a string was expected")?;
+        self.string_rest()
+    }
+
+    /// Takes a string whose opening quote was taken.
+    #[inline(always)]
+    pub fn string_rest(&mut self) -> Scan<Text> {
+        let start = self.pos;
+        let mut escaped = false;
+        loop {
+            self.pos = plain_end(self.bytes, self.pos);
+            match self.peek() {
+                b'"' => {
+                    let end = self.pos;
+                    self.pos += 1;
+                    return Ok(Text {
+                        start,
+                        end,
+                        escaped,
+                    });
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _ => return self.fail("a control character stands in a string"),
+            }
+        }
+    }
+
+    /// Takes escapes, as many as follow one another.
+    #[inline]
+    fn escape(&mut self) -> Scan<()> {
+        while self.peek() == b'\\' {
+            match self.bytes.get(self.pos + 1) {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.pos += 2,
+                Some(b'u') => {
+                    let unit = self.code_unit()?;
+                    // A lone half is a value for Python and none for a strict parser.
+                    match unit {
+                        0xD800..=0xDBFF => {
+                            let rest = &self.bytes[self.pos..];
+                            if rest.starts_with(b"\\u")
+                                && hex4(&rest[2..]).is_some_and(|low| is_low(low))
+                            {
+                                self.pos += 6;
+                            } else {
+                                self.exact = false;
+                            }
+                        }
+                        0xDC00..=0xDFFF => self.exact = false,
+                        _ => {}
+                    }
+                }
+                _ => {
+                    self.pos += 1;
+                    return self.fail("a string has an unknown escape");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn code_unit(&mut self) -> Scan<u16> {
+        match hex4(&self.bytes[self.pos + 2..]) {
+            Some(unit) => {
+                self.pos += 6;
+                Ok(unit)
+            }
+            None => {
+                self.pos += 2;
+                self.fail("four hexadecimal digits were expected after \\u")
+            }
+        }
+    }
+
+    /// Takes a number, `NaN` or an infinity.
+    #[inline]
+    fn number(&mut self) -> Scan<Kind> {
+        let start = self.pos;
+        let negative = self.peek() == b'-';
+        if negative {
+            self.pos += 1;
+        }
+        let digits = match self.peek() {
+            b'0' => {
+                self.pos += 1;
+                1
+            }
+            b'1'..=b'9' => self.digits(),
+            b'I' if self.take(b"Infinity") => {
+                self.exact = false;
+                return Ok(Kind::Float);
+            }
+            b'N' if !negative && self.take(b"NaN") => {
+                self.exact = false;
+                return Ok(Kind::Float);
+            }
+            _ => return self.fail("a value was expected"),
+        };
+        let mut kind = Kind::Int;
+        let mut exponent_digits = 0;
+        // Python takes `1.` and `1e` as the number 1 with something behind it: the same refusal.
+        if self.peek() == b'.' && self.digit_at(self.pos + 1) {
+            self.pos += 1;
+            self.digits();
+            kind = Kind::Float;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            let sign = usize::from(matches!(self.bytes.get(self.pos + 1), Some(b'+' | b'-')));
+            if self.digit_at(self.pos + 1 + sign) {
+                self.pos += 1 + sign;
+                exponent_digits = self.digits();
+                kind = Kind::Float;
+            }
+        }
+        match kind {
+            Kind::Int if digits > MAX_INTEGER_DIGITS => {
+                self.pos = start;
+                return self.fail("an integer has more than 4,300 digits");
+            }
+            Kind::Int => self.exact &= digits < 19 || (digits == 19 && !negative),
+            // Near the end of the range of a double, on the safe side.
+            _ => self.exact &= exponent_digits < 3 && digits < 290,
+        }
+        Ok(kind)
+    }
+
+    #[inline(always)]
+    fn digit_at(&self, pos: usize) -> bool {
+        self.bytes.get(pos).is_some_and(u8::is_ascii_digit)
+    }
+
+    #[inline(always)]
+    fn digits(&mut self) -> usize {
+        let start = self.pos;
+        while self.peek().is_ascii_digit() {
+            self.pos += 1;
+        }
+        self.pos - start
+    }
+
+    /// Takes a value of any type and all that stands in it.
+    #[inline]
+    pub fn value(&mut self) -> Scan<Kind> {
+        match self.peek() {
+            b'"' => {
+                self.pos += 1;
+                self.string_rest().map(|_| Kind::String)
+            }
+            b'{' => self.containers().map(|()| Kind::Object),
+            b'[' => self.containers().map(|()| Kind::Array),
+            _ => self.scalar(),
+        }
+    }
+
+    #[inline(always)]
+    fn scalar(&mut self) -> Scan<Kind> {
+        match self.peek() {
+            b'n' if self.take(b"null") => Ok(Kind::Null),
+            b't' if self.take(b"true") => Ok(Kind::Bool),
+            b'f' if self.take(b"false") => Ok(Kind::Bool),
+            _ => self.number(),
+        }
+    }
+
+    /// Takes an array or object with a bit for each level, so that no input grows the stack.
+    fn containers(&mut self) -> Scan<()> {
+        const WORDS: usize = MAX_NESTING / 64;
+        let mut is_object = [0u64; WORDS];
+        let mut depth = 0;
+        'value: loop {
+            // At the start of a value.
+            let byte = self.peek();
+            if byte == b'{' || byte == b'[' {
+                if depth + self.depth >= MAX_NESTING {
+                    return self.fail("values are nested deeper than 512 levels");
+                }
+                let (word, bit) = (depth / 64, 1u64 << (depth % 64));
+                self.pos += 1;
+                self.space();
+                if byte == b'{' {
+                    is_object[word] |= bit;
+                    if self.peek() != b'}' {
+                        depth += 1;
+                        self.key()?;
+                        continue 'value;
+                    }
+                } else {
+                    is_object[word] &= !bit;
+                    if self.peek() != b']' {
+                        depth += 1;
+                        continue 'value;
+                    }
+                }
+                self.pos += 1;
+            } else if byte == b'"' {
+                self.pos += 1;
+                self.string_rest()?;
+            } else {
+                self.scalar()?;
+            }
+            // Behind a value.
+            loop {
+                if depth == 0 {
+                    return Ok(());
+                }
+                let level = depth - 1;
+                let in_object = is_object[level / 64] & (1u64 << (level % 64)) != 0;
+                self.space();
+                match self.peek() {
+                    b',' => {
+                        self.pos += 1;
+                        self.space();
+                        if in_object {
+                            self.key()?;
+                        }
+                        continue 'value;
+                    }
+                    b'}' if in_object => self.pos += 1,
+                    b']' if !in_object => self.pos += 1,
+                    _ if in_object => return self.fail("`,` or `}` was expected"),
+                    _ => return self.fail("`,` or `]` was expected"),
+                }
+                depth -= 1;
+            }
+        }
+    }
+
+    /// Takes a key, the colon and the space around it.
+    #[inline(always)]
+    fn key(&mut self) -> Scan<Text> {
+        self.expect(b'"', "a key in double quotes was expected")?;
+        let key = self.string_rest()?;
+        self.space();
+        self.expect(b':', "`:` was expected")?;
+        self.space();
+        Ok(key)
+    }
+
+    /// Takes an object. `member` is called behind each colon and takes the value.
+    #[inline(always)]
+    pub fn object(&mut self, mut member: impl FnMut(&mut Self, Text) -> Scan<()>) -> Scan<()> {
+        self.expect(b'{', "an object was expected")?;
+        self.enter()?;
+        self.space();
+        if self.peek() == b'}' {
+            self.pos += 1;
+        } else {
+            loop {
+                let key = self.key()?;
+                member(self, key)?;
+                self.space();
+                match self.peek() {
+                    b',' => {
+                        self.pos += 1;
+                        self.space();
+                    }
+                    b'}' => {
+                        self.pos += 1;
+                        break;
+                    }
+                    _ => return self.fail("`,` or `}` was expected"),
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Takes an array. `element` is called at each element and takes it.
+    #[inline(always)]
+    pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Scan<()>) -> Scan<()> {
+        self.expect(b'[', "an array was expected")?;
+        self.enter()?;
+        self.space();
+        if self.peek() == b']' {
+            self.pos += 1;
+        } else {
+            loop {
+                element(self)?;
+                self.space();
+                match self.peek() {
+                    b',' => {
+                        self.pos += 1;
+                        self.space();
+                    }
+                    b']' => {
+                        self.pos += 1;
+                        break;
+                    }
+                    _ => return self.fail("`,` or `]` was expected"),
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn enter(&mut self) -> Scan<()> {
+        if self.depth >= MAX_NESTING {
+            return self.fail("values are nested deeper than 512 levels");
+        }
+        self.depth += 1;
+        Ok(())
+    }
+}
+
+/// The first byte from `pos` that ends a run of plain string text: a quote, a backslash, a control
+/// character or the end of `bytes`.
+#[inline(always)]
+fn plain_end(bytes: &[u8], mut pos: usize) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    while let Some(Ok(chunk)) = bytes.get(pos..pos + 8).map(<[u8; 8]>::try_from) {
+        let word = u64::from_le_bytes(chunk);
+        // Each term sets the high bit of a byte it is looking for; a borrow can only set bits
+        // above the first such byte, and only the first one is used.
+        let quote = word ^ (LOW * b'"' as u64);
+        let slash = word ^ (LOW * b'\\' as u64);
+        let found = (quote.wrapping_sub(LOW) & !quote
+            | slash.wrapping_sub(LOW) & !slash
+            | word.wrapping_sub(LOW * 0x20) & !word)
+            & HIGH;
+        if found != 0 {
+            return pos + (found.trailing_zeros() / 8) as usize;
+        }
+        pos += 8;
+    }
+    while let Some(&byte) = bytes.get(pos) {
+        if byte == b'"' || byte == b'\\' || byte < 0x20 {
+            break;
+        }
+        pos += 1;
+    }
+    pos
+}
+
+fn is_low(unit: u16) -> bool {
+    (0xDC00..=0xDFFF).contains(&unit)
+}
+
+/// Four hexadecimal digits at the start of `bytes`.
+#[inline(always)]
+fn hex4(bytes: &[u8]) -> Option<u16> {
+    let digits: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
+    let mut unit = 0u16;
+    for digit in digits {
+        unit = unit << 4 | (digit as char).to_digit(16)? as u16;
+    }
+    Some(unit)
+}
+
+/// Appends the text of a string literal to `out`. `raw` stands between the quotes and was scanned.
+///
+/// A lone surrogate has no place in a Rust string: it becomes U+FFFD, and the result is false.
+pub fn unescape(raw: &[u8], out: &mut String) -> bool {
+    let mut whole = true;
+    let mut rest = raw;
+    loop {
+        let plain = rest.iter().position(|&b| b == b'\\').unwrap_or(rest.len());
+        // Scanned text is UTF-8 and an escape is ASCII, so a cut there leaves both sides whole.
+        out.push_str(&String::from_utf8_lossy(&rest[..plain]));
+        rest = &rest[plain..];
+        let Some(&escape) = rest.get(1) else {
+            return whole;
+        };
+        rest = &rest[2..];
+        out.push(match escape {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let unit = hex4(rest).unwrap_or(0xFFFD);
+                rest = rest.get(4..).unwrap_or_default();
+                let pair = match unit {
+                    0xD800..=0xDBFF if rest.starts_with(b"\\u") => {
+                        hex4(&rest[2..]).filter(|&low| is_low(low))
+                    }
+                    _ => None,
+                };
+                let scalar = match pair {
+                    Some(low) => {
+                        rest = &rest[6..];
+                        0x10000 + ((u32::from(unit) - 0xD800) << 10) + (u32::from(low) - 0xDC00)
+                    }
+                    None => u32::from(unit),
+                };
+                char::from_u32(scalar).unwrap_or_else(|| {
+                    whole = false;
+                    char::REPLACEMENT_CHARACTER
+                })
+            }
+            other => other as char,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &str) -> Result<(Kind, bool), SyntaxError> {
+        let mut scanner = Scanner::new(text.as_bytes());
+        scanner.space();
+        let kind = scanner.value()?;
+        scanner.end()?;
+        Ok((kind, scanner.exact()))
+    }
+
+    #[test]
+    fn takes_what_json_loads_takes() {
+        for (text, kind, exact) in [
+            ("null", Kind::Null, true),
+            (" true ", Kind::Bool, true),
+            ("-0", Kind::Int, true),
+            ("9223372036854775807", Kind::Int, true),
+            ("-9223372036854775808", Kind::Int, false),
+            ("18446744073709551616", Kind::Int, false),
+            ("1.5e10", Kind::Float, true),
+            ("1e400", Kind::Float, false),
+            ("NaN", Kind::Float, false),
+            ("-Infinity", Kind::Float, false),
+            ("\"\\ud83d\\ude00\"", Kind::String, true),
+            ("\"\\ud800\"", Kind::String, false),
+            ("\"\\udc00\\ud800\"", Kind::String, false),
+            ("[1, [], {\"a\": {}}, \"x\"]", Kind::Array, true),
+            ("{\"a\" : [ 1 , 2 ] }", Kind::Object, true),
+        ] {
+            assert_eq!(scan(text), Ok((kind, exact)), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_json_loads_refuses() {
+        for (text, at) in [
+            ("", 0),
+            ("01", 1),
+            ("1.", 1),
+            ("1e", 1),
+            ("-", 1),
+            ("-NaN", 1),
+            ("+1", 0),
+            ("nul", 0),
+            ("[1,]", 3),
+            ("[1 2]", 3),
+            ("{\"a\":1,}", 7),
+            ("{a:1}", 1),
+            ("{\"a\" 1}", 5),
+            ("\"a\tb\"", 2),
+            ("\"\\x\"", 2),
+            ("\"\\u12g4\"", 3),
+            ("\"abc", 4),
+            ("[", 1),
+            ("{} {}", 3),
+            ("[}", 1),
+        ] {
+            assert_eq!(scan(text).map_err(|e| e.at), Err(at), "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(scan(&deep(MAX_NESTING)).is_ok());
+        assert!(scan(&deep(MAX_NESTING + 1)).is_err());
+        assert!(scan(&"[".repeat(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn integers_have_a_limit() {
+        assert_eq!(scan(&"9".repeat(4300)), Ok((Kind::Int, false)));
+        assert!(scan(&"9".repeat(4301)).is_err());
+    }
+
+    #[test]
+    fn every_byte_of_a_word_is_seen() {
+        for length in 0..40 {
+            for (byte, ok) in [(b'"', true), (b'\\', false), (0x1F, false)] {
+                let mut text = vec![b'x'; length];
+                text.push(byte);
+                assert_eq!(plain_end(&text, 0), length);
+                text.insert(0, b'"');
+                assert_eq!(Scanner::new(&text).string().is_ok(), ok);
+            }
+            assert_eq!(plain_end("é".repeat(length).as_bytes(), 0), 2 * length);
+            assert_eq!(plain_end(&vec![0x7F; length], 0), length);
+        }
+    }
+
+    #[test]
+    fn unescapes() {
+        for (raw, text, whole) in [
+            ("plain é", "plain é", true),
+            (r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t", true),
+            (r"a\u00e9b", "aéb", true),
+            (r"\ud83d\ude00!", "😀!", true),
+            (r"\ud800x", "\u{FFFD}x", false),
+            (r"\ud800\ud83d\ude00", "\u{FFFD}😀", false),
+        ] {
+            let mut out = String::new();
+            assert_eq!(
+                (unescape(raw.as_bytes(), &mut out), out.as_str()),
+                (whole, text)
+            );
+        }
+    }
+}
