@@ -1,0 +1,133 @@
+# `make demo` shows the main job, `make test` checks everything; both set up what they need.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+TARGET := $(CURDIR)/target
+CARGO  ?= cargo
+# Where nobody looks, a lock file that does not fit is an error; elsewhere cargo mends it.
+LOCKED := $(if $(CI),--locked)
+
+# One place for everything that is compiled, one release profile: no crate is compiled twice.
+export CARGO_TARGET_DIR := $(TARGET)
+
+# One interpreter in the build script's environment, whoever calls cargo: else PyO3 is built anew
+# for each of maturin, clippy and the tests.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+export PYTHONDONTWRITEBYTECODE :=
+
+rust_sources := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \
+	-type f \( -name '*.rs' -o -name Cargo.toml \) -print)
+
+# What stands for a finished step. A step runs again when something it lists is newer.
+stamps        := $(VENV)/.stamps
+dev_installed := $(stamps)/dev-installed
+installed     := $(stamps)/installed
+
+.PHONY: help
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- build ---------------------------------------------------------------------------------------
+
+.PHONY: build
+build: binaries $(installed) ## .venv with everything in it, and the binaries in target/release
+
+$(BIN)/python:
+	@tools/make-venv $(VENV)
+
+$(dev_installed): pyproject.toml | $(BIN)/python
+	@mkdir -p $(stamps)
+	@# --group came with pip 25.1.
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev 'orjson>=3.10'
+	@touch $@
+
+# cargo knows what is up to date, and is quick to say so.
+.PHONY: binaries
+binaries: $(dev_installed)
+	@tools/check-rust
+	$(CARGO) build --release $(LOCKED)
+
+# Python sources are used where they lie; only Rust, or what the package says of itself, matters.
+$(installed): $(rust_sources) pyproject.toml tools/build_backend.py | binaries
+	$(BIN)/python tools/build_backend.py
+	PIP_QUIET=1 VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release $(LOCKED)
+	@touch $@
+
+.PHONY: wheel
+wheel: $(dev_installed) ## a wheel with the extension and the command, in dist/
+	@tools/check-rust
+	$(BIN)/python tools/build_backend.py
+	$(BIN)/maturin build --release $(LOCKED) --strip --out dist
+
+# --- run -----------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: build ## the main job both ways: without Dagster, and as a Dagster asset
+	@tools/demo
+
+# --- check ---------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint test-rust test-python types docs bench-short ## all checks; what a change has to pass
+	@echo "all checks passed"
+
+.PHONY: test-rust
+test-rust: $(dev_installed) ## the Rust tests, with the profile that `build` uses
+	@tools/check-rust
+	$(CARGO) test --release $(LOCKED) --workspace
+
+.PHONY: test-python
+test-python: build ## the Python tests
+	$(BIN)/python -m pytest -q
+
+.PHONY: lint
+lint: $(dev_installed) ## formatting and lints of both languages
+	@tools/check-rust
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release $(LOCKED) --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: types
+types: build ## pyright, and the extension's stub against the extension
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m mypy.stubtest ironpipe._ironpipe
+
+.PHONY: docs
+docs: $(dev_installed) ## the API documentation of the Rust crates
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release $(LOCKED) --workspace --no-deps --quiet
+
+.PHONY: format
+format: $(dev_installed) ## format everything
+	$(CARGO) fmt --all
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+# --- measure -------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: build ## the benches, each beside its official peer; takes minutes
+	$(BIN)/python -m pytest benches -q --benchmark-disable-gc=off
+	$(CARGO) bench $(LOCKED) --package ironpipe
+
+.PHONY: bench-short
+bench-short: build ## the benches on little data, so that they never rot
+	BENCH_SHORT=1 $(BIN)/python -m pytest benches -q
+	$(CARGO) test --release $(LOCKED) --package ironpipe --benches
+
+.PHONY: soak
+soak: build ## what takes long: a million mutated lines, gigabytes followed
+	$(BIN)/python -m pytest -q -m soak
+
+# --- tidy ----------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## remove what was built, the virtual environment included
+	rm -rf $(TARGET) $(VENV) dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	find python -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
