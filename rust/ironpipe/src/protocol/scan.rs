@@ -522,7 +522,7 @@ fn is_low(unit: u16) -> bool {
 
 /// Four hexadecimal digits at the start of `bytes`.
 #[inline(always)]
-fn hex4(bytes: &[u8]) -> Option<u16> {
+pub(crate) fn hex4(bytes: &[u8]) -> Option<u16> {
     let digits: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
     let mut unit = 0u16;
     for digit in digits {

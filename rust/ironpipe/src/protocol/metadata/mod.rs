@@ -1,0 +1,99 @@
+//! Metadata of materializations and checks: its types, its values and what Dagster takes.
+
+mod check;
+mod table;
+
+pub use check::{check, check_map};
+
+/// The type of a metadata value, as its name stands on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// `__infer__`: Dagster picks the type by the value.
+    Infer,
+    /// `text`
+    Text,
+    /// `url`
+    Url,
+    /// `path`
+    Path,
+    /// `notebook`
+    Notebook,
+    /// `json`
+    Json,
+    /// `md`, Markdown
+    Md,
+    /// `float`
+    Float,
+    /// `int`
+    Int,
+    /// `bool`
+    Bool,
+    /// `dagster_run`, the id of a run
+    DagsterRun,
+    /// `asset`, the key of an asset
+    Asset,
+    /// `null`
+    Null,
+    /// `table`
+    Table,
+    /// `table_schema`
+    TableSchema,
+    /// `table_column_lineage`
+    TableColumnLineage,
+    /// `timestamp`, seconds since the Unix epoch
+    Timestamp,
+}
+
+impl Type {
+    /// All of them.
+    pub const ALL: [Type; 17] = [
+        Type::Infer,
+        Type::Text,
+        Type::Int,
+        Type::Float,
+        Type::Bool,
+        Type::Json,
+        Type::Md,
+        Type::Url,
+        Type::Path,
+        Type::Notebook,
+        Type::Timestamp,
+        Type::Asset,
+        Type::DagsterRun,
+        Type::Null,
+        Type::Table,
+        Type::TableSchema,
+        Type::TableColumnLineage,
+    ];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Type::Infer => "__infer__",
+            Type::Text => "text",
+            Type::Url => "url",
+            Type::Path => "path",
+            Type::Notebook => "notebook",
+            Type::Json => "json",
+            Type::Md => "md",
+            Type::Float => "float",
+            Type::Int => "int",
+            Type::Bool => "bool",
+            Type::DagsterRun => "dagster_run",
+            Type::Asset => "asset",
+            Type::Null => "null",
+            Type::Table => "table",
+            Type::TableSchema => "table_schema",
+            Type::TableColumnLineage => "table_column_lineage",
+            Type::Timestamp => "timestamp",
+        }
+    }
+
+    /// The type of a name, which must be exact.
+    #[inline]
+    pub fn from_name(name: &[u8]) -> Option<Type> {
+        Type::ALL
+            .into_iter()
+            .find(|known| known.as_str().as_bytes() == name)
+    }
+}
