@@ -1,5 +1,6 @@
 //! Bytes to typed values and back, without input or output.
 
+pub mod decode;
 pub mod envelope;
 pub mod exception;
 pub mod level;

@@ -1,0 +1,469 @@
+//! Waiting until a file may have changed, without using the processor meanwhile.
+//!
+//! On Linux all files of a process are watched through one inotify instance, because a user has
+//! only 128 of them. No thread serves it: among the readers that wait, one leads. It waits for the
+//! instance and for its own [`Waker`], and wakes the others, which wait for their wakers only;
+//! when it leaves, the next one leads. Where the instance can't be had, and below it for file
+//! systems that never notify, the file is looked at again and again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use portable as system;
+
+pub use system::Waker;
+
+/// Why a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Something happened: look again.
+    Changed,
+    /// Nothing was heard of; time to look all the same.
+    Look,
+    /// The time is up.
+    TimedOut,
+    /// A signal arrived at this thread.
+    Interrupted,
+}
+
+/// How often a file is looked at while it is waited for.
+#[derive(Debug)]
+struct Looks {
+    interval: Duration,
+    /// Changes of this file come without notification.
+    silent: bool,
+}
+
+impl Looks {
+    const SOONEST: Duration = Duration::from_millis(5);
+    const LATEST: Duration = Duration::from_secs(1);
+    const LATEST_WHEN_SILENT: Duration = Duration::from_millis(50);
+
+    fn next(&mut self) -> Duration {
+        let latest = match self.silent {
+            true => Self::LATEST_WHEN_SILENT,
+            false => Self::LATEST,
+        };
+        let now = self.interval;
+        self.interval = (now * 2).min(latest);
+        now
+    }
+}
+
+/// One reader's watch over one path.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    system: system::Watch,
+    looks: Looks,
+    /// The last wait ended with [`Wake::Look`].
+    looked: bool,
+}
+
+impl Watch {
+    /// Watches `path`, which need not exist yet.
+    pub fn new(path: &Path) -> Watch {
+        Watch {
+            path: path.to_owned(),
+            system: system::Watch::new(path),
+            looks: Looks {
+                interval: 4 * Looks::SOONEST,
+                silent: !system::NOTIFIES,
+            },
+            looked: false,
+        }
+    }
+
+    /// What ends a wait from another thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        self.system.waker()
+    }
+
+    /// Watches what stands at the path now; call it once another file has taken the place.
+    pub fn renew(&mut self) {
+        self.system.watch(&self.path);
+    }
+
+    /// Says that data had arrived. If only a look found it, looks come often from now on.
+    pub fn found(&mut self) {
+        if self.looked {
+            self.looks.silent = true;
+            self.looks.interval = Looks::SOONEST;
+        }
+        self.looked = false;
+    }
+
+    /// Waits until the path may have changed, at the latest until `deadline`.
+    pub fn wait(&mut self, deadline: Option<Instant>) -> Wake {
+        let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Wake::TimedOut;
+        }
+        let look = self.looks.next();
+        let wake = self
+            .system
+            .wait(&self.path, left.map_or(look, |left| left.min(look)));
+        self.looked = wake == Wake::Look;
+        wake
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::collections::HashMap;
+    use std::mem::MaybeUninit;
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    use std::time::{Duration, Instant};
+
+    use arc_swap::ArcSwapOption;
+    use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+    use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+    use rustix::io::Errno;
+
+    use super::Wake;
+
+    pub(super) const NOTIFIES: bool = true;
+
+    /// Ends a wait, from any thread.
+    #[derive(Debug, Default)]
+    pub struct Waker {
+        /// None where the process has no descriptor left: waits then end by looking.
+        event: Option<OwnedFd>,
+        raised: AtomicBool,
+    }
+
+    impl Waker {
+        fn new() -> Arc<Waker> {
+            Arc::new(Waker {
+                event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok(),
+                raised: AtomicBool::new(false),
+            })
+        }
+
+        /// Ends the wait that is under way, or else the next one.
+        pub fn wake(&self) {
+            if !self.raised.swap(true, SeqCst) {
+                if let Some(event) = &self.event {
+                    // It fails only when the counter is full, and then it is raised.
+                    let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+                }
+            }
+        }
+
+        fn take(&self) -> bool {
+            let raised = self.raised.swap(false, SeqCst);
+            if raised {
+                self.drain();
+            }
+            raised
+        }
+
+        fn drain(&self) {
+            if let Some(event) = &self.event {
+                let _ = rustix::io::read(event, &mut [0u8; 8]);
+            }
+        }
+    }
+
+    /// The inotify instance of this process.
+    ///
+    /// A forked child inherits the descriptor, and reading from it would take the parent's events
+    /// away: the child knows by `pid` that this hub is not its own, and never locks `state`, which
+    /// a thread that the child does not have may hold.
+    #[derive(Debug)]
+    struct Hub {
+        pid: u32,
+        inotify: OwnedFd,
+        state: Mutex<State>,
+    }
+
+    #[derive(Debug, Default)]
+    struct State {
+        /// Whether a reader waits for the instance.
+        led: bool,
+        /// Who waits while another leads.
+        followers: Vec<Arc<Waker>>,
+        watched: HashMap<i32, Vec<Arc<Waker>>>,
+    }
+
+    static HUB: ArcSwapOption<Hub> = ArcSwapOption::const_empty();
+
+    impl Hub {
+        fn of_this_process() -> Option<Arc<Hub>> {
+            let pid = std::process::id();
+            loop {
+                let current = HUB.load_full();
+                if let Some(hub) = current.as_ref().filter(|hub| hub.pid == pid) {
+                    return Some(hub.clone());
+                }
+                let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+                let hub = Arc::new(Hub {
+                    pid,
+                    inotify,
+                    state: Mutex::default(),
+                });
+                let before = HUB.compare_and_swap(&current, Some(hub.clone()));
+                if before.as_ref().map(Arc::as_ptr) == current.as_ref().map(Arc::as_ptr) {
+                    return Some(hub);
+                }
+            }
+        }
+
+        fn is_of_this_process(&self) -> bool {
+            self.pid == std::process::id()
+        }
+
+        fn state(&self) -> MutexGuard<'_, State> {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        fn add(&self, path: &Path, flags: WatchFlags, waker: &Arc<Waker>) -> Option<i32> {
+            // Under the lock, so that no event of the new watch is handed out before it is known.
+            let mut state = self.state();
+            let flags = flags | WatchFlags::MASK_ADD;
+            let watch = inotify::add_watch(&self.inotify, path, flags).ok()?;
+            state.watched.entry(watch).or_default().push(waker.clone());
+            Some(watch)
+        }
+
+        fn remove(&self, watch: i32, waker: &Arc<Waker>) {
+            let mut state = self.state();
+            if let Some(wakers) = state.watched.get_mut(&watch) {
+                if let Some(at) = wakers.iter().position(|known| Arc::ptr_eq(known, waker)) {
+                    wakers.swap_remove(at);
+                }
+                if wakers.is_empty() {
+                    state.watched.remove(&watch);
+                    // It is gone already if the file is.
+                    let _ = inotify::remove_watch(&self.inotify, watch);
+                }
+            }
+        }
+
+        /// Wakes everyone whose file the waiting events are about.
+        fn dispatch(&self) {
+            let mut buffer = [MaybeUninit::uninit(); 4096];
+            let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
+            let mut state = self.state();
+            while let Ok(event) = events.next() {
+                if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                    state
+                        .watched
+                        .values()
+                        .flatten()
+                        .for_each(|waker| waker.wake());
+                } else if let Some(wakers) = state.watched.get(&event.wd()) {
+                    wakers.iter().for_each(|waker| waker.wake());
+                    if event.events().contains(ReadFlags::IGNORED) {
+                        state.watched.remove(&event.wd());
+                    }
+                }
+            }
+        }
+
+        fn wait(&self, waker: &Arc<Waker>, time: Duration) -> Wake {
+            let end = Instant::now() + time;
+            let leads = {
+                let mut state = self.state();
+                if state.led {
+                    state.followers.push(waker.clone());
+                }
+                !std::mem::replace(&mut state.led, true)
+            };
+            let wake = loop {
+                if waker.take() {
+                    break Wake::Changed;
+                }
+                let left = end.saturating_duration_since(Instant::now());
+                match sleep(leads.then_some(&self.inotify), waker, left) {
+                    Ok(0) => break Wake::Look,
+                    Ok(_) if leads => self.dispatch(),
+                    Ok(_) => {}
+                    Err(Errno::INTR) => break Wake::Interrupted,
+                    Err(_) => {
+                        std::thread::sleep(left);
+                        break Wake::Look;
+                    }
+                }
+            };
+            let mut state = self.state();
+            if leads {
+                state.led = false;
+                if let Some(follower) = state.followers.first() {
+                    follower.wake();
+                }
+            } else {
+                state.followers.retain(|known| !Arc::ptr_eq(known, waker));
+            }
+            wake
+        }
+    }
+
+    /// Sleeps until the instance or the waker has something, or `time` is over (then 0).
+    fn sleep(inotify: Option<&OwnedFd>, waker: &Waker, time: Duration) -> Result<usize, Errno> {
+        let mut fds: Vec<PollFd<'_>> = [inotify, waker.event.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|fd| PollFd::new(fd, PollFlags::IN))
+            .collect();
+        let time = Timespec::try_from(time).map_err(|_| Errno::INVAL)?;
+        let ready = poll(&mut fds, Some(&time))?;
+        // The count may be a moment older than the flag: take both.
+        if ready > 0 && waker.event.is_some() && !waker.raised.load(SeqCst) {
+            waker.drain();
+        }
+        Ok(ready)
+    }
+
+    #[derive(Debug)]
+    pub(super) struct Watch {
+        waker: Arc<Waker>,
+        hub: Option<Arc<Hub>>,
+        file: Option<i32>,
+        directory: Option<i32>,
+    }
+
+    impl Watch {
+        pub(super) fn new(path: &Path) -> Watch {
+            let mut watch = Watch {
+                waker: Waker::new(),
+                hub: Hub::of_this_process(),
+                file: None,
+                directory: None,
+            };
+            watch.watch(path);
+            watch
+        }
+
+        pub(super) fn waker(&self) -> Arc<Waker> {
+            self.waker.clone()
+        }
+
+        pub(super) fn watch(&mut self, path: &Path) {
+            self.unwatch();
+            let Some(hub) = &self.hub else { return };
+            // The directory tells that a file has come to the path, the file that it has changed.
+            let directory = match path.parent() {
+                Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+                Some(parent) => parent,
+                None => path,
+            };
+            let arrivals = WatchFlags::CREATE | WatchFlags::MOVED_TO;
+            let changes = WatchFlags::MODIFY | WatchFlags::MOVE_SELF | WatchFlags::ATTRIB;
+            self.directory = hub.add(directory, arrivals, &self.waker);
+            self.file = hub.add(path, changes, &self.waker);
+        }
+
+        fn unwatch(&mut self) {
+            let watches = [self.file.take(), self.directory.take()];
+            if let Some(hub) = self.hub.as_ref().filter(|hub| hub.is_of_this_process()) {
+                for watch in watches.into_iter().flatten() {
+                    hub.remove(watch, &self.waker);
+                }
+            }
+        }
+
+        pub(super) fn wait(&mut self, path: &Path, time: Duration) -> Wake {
+            if self
+                .hub
+                .as_ref()
+                .is_some_and(|hub| !hub.is_of_this_process())
+            {
+                // This is a forked child: what it inherited belongs to its parent.
+                self.hub = Hub::of_this_process();
+                self.file = None;
+                self.directory = None;
+                self.watch(path);
+                return Wake::Changed;
+            }
+            match &self.hub {
+                Some(hub) => hub.wait(&self.waker, time),
+                None if self.waker.take() => Wake::Changed,
+                None => match sleep(None, &self.waker, time) {
+                    Err(Errno::INTR) => Wake::Interrupted,
+                    Ok(_) if self.waker.take() => Wake::Changed,
+                    Ok(_) => Wake::Look,
+                    Err(_) => {
+                        std::thread::sleep(time);
+                        Wake::Look
+                    }
+                },
+            }
+        }
+    }
+
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            self.unwatch();
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod portable {
+    use std::path::Path;
+    use std::sync::{Arc, Condvar, Mutex, PoisonError};
+    use std::time::Duration;
+
+    use super::Wake;
+
+    pub(super) const NOTIFIES: bool = false;
+
+    /// Ends a wait, from any thread.
+    #[derive(Debug, Default)]
+    pub struct Waker {
+        raised: Mutex<bool>,
+        changed: Condvar,
+    }
+
+    impl Waker {
+        /// Ends the wait that is under way, or else the next one.
+        pub fn wake(&self) {
+            *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.changed.notify_all();
+        }
+    }
+
+    #[derive(Debug)]
+    pub(super) struct Watch {
+        waker: Arc<Waker>,
+    }
+
+    impl Watch {
+        pub(super) fn new(_: &Path) -> Watch {
+            Watch {
+                waker: Arc::default(),
+            }
+        }
+
+        pub(super) fn waker(&self) -> Arc<Waker> {
+            self.waker.clone()
+        }
+
+        pub(super) fn watch(&mut self, _: &Path) {}
+
+        pub(super) fn wait(&mut self, _: &Path, time: Duration) -> Wake {
+            let raised = self
+                .waker
+                .raised
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let waited = self
+                .waker
+                .changed
+                .wait_timeout_while(raised, time, |raised| !*raised);
+            let (mut raised, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            match std::mem::take(&mut *raised) {
+                true => Wake::Changed,
+                false => Wake::Look,
+            }
+        }
+    }
+}
