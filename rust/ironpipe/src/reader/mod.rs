@@ -92,8 +92,44 @@ impl<'a> MessageRef<'a> {
     }
 
     /// Which message of which writer it is, where the writer says so.
+    #[inline]
     pub fn stamp(self) -> Option<Stamp> {
         self.decoded.stamp
+    }
+
+    /// A copy that stays when the reader goes on.
+    pub fn to_owned(self) -> OwnedMessage {
+        OwnedMessage {
+            decoded: self.decoded.clone(),
+            line: self.line.into(),
+        }
+    }
+}
+
+/// A message that owns its line, to be kept for later.
+#[derive(Debug, Clone)]
+pub struct OwnedMessage {
+    decoded: Decoded,
+    line: Box<[u8]>,
+}
+
+impl OwnedMessage {
+    /// Decodes a line, without its newline.
+    ///
+    /// # Errors
+    /// It is not a message: see [`decode`].
+    pub fn decode(line: impl Into<Box<[u8]>>) -> Result<OwnedMessage, Rejection> {
+        let line = line.into();
+        let decoded = decode(&line)?;
+        Ok(OwnedMessage { decoded, line })
+    }
+
+    /// The message where it stands in this value.
+    pub fn get(&self) -> MessageRef<'_> {
+        MessageRef {
+            decoded: &self.decoded,
+            line: &self.line,
+        }
     }
 }
 
@@ -183,7 +219,11 @@ impl MessageReader {
         let path = path.as_ref();
         let tail = FileTail::new(path)?;
         if !tail.is_open() {
-            return Err(Error::channel("read", path, std::io::ErrorKind::NotFound.into()));
+            return Err(Error::channel(
+                "read",
+                path,
+                std::io::ErrorKind::NotFound.into(),
+            ));
         }
         let options = TailOptions {
             max_line,
@@ -225,6 +265,11 @@ impl MessageReader {
     /// What other threads may ask of this reader.
     pub fn handle(&self) -> ReaderHandle {
         ReaderHandle(self.shared.clone())
+    }
+
+    /// Whether all messages were taken and none will come any more.
+    pub fn is_ended(&self) -> bool {
+        self.ended && self.taken == self.block.len()
     }
 
     /// Waits for the next message and gives it as a typed value.
@@ -350,7 +395,11 @@ fn decode_frame(
 ) {
     let (range, offset) = match frame {
         Frame::Line { range, offset } => (range, offset),
-        Frame::TooLong { offset, length, head } => {
+        Frame::TooLong {
+            offset,
+            length,
+            head,
+        } => {
             let limit = framer.max_line();
             let reason = format!(
                 "the line has {length} bytes, over the limit of {limit}; raise `max_line` to read it"

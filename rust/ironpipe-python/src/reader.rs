@@ -1,0 +1,224 @@
+//! Reading messages from Python: every wait releases the interpreter and ends on a signal.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use ironpipe::framing::MAX_LINE;
+use ironpipe::reader::{MessageReader as Reader, OwnedMessage, ReaderHandle, Step, TailOptions};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+
+use crate::error::to_python;
+use crate::messages::wrap;
+use crate::report::DeliveryReport;
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<MessageReader>()?;
+    module.add_class::<Batch>()?;
+    module.add_function(wrap_pyfunction!(read_messages, module)?)?;
+    module.add_function(wrap_pyfunction!(tail_messages, module)?)
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, *, max_line = MAX_LINE))]
+fn read_messages(py: Python<'_>, path: PathBuf, max_line: usize) -> PyResult<MessageReader> {
+    let opened = py.detach(|| Reader::read(path, max_line));
+    opened
+        .map(MessageReader::new)
+        .map_err(|error| to_python(py, error))
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, *, until_closed = true, max_line = MAX_LINE))]
+fn tail_messages(
+    py: Python<'_>,
+    path: PathBuf,
+    until_closed: bool,
+    max_line: usize,
+) -> PyResult<MessageReader> {
+    let options = TailOptions {
+        max_line,
+        until_closed,
+    };
+    let opened = py.detach(|| Reader::tail(path, options));
+    opened
+        .map(MessageReader::new)
+        .map_err(|error| to_python(py, error))
+}
+
+#[pyclass(frozen, module = "ironpipe")]
+pub struct MessageReader {
+    /// None once it is closed. Held while waiting, with the interpreter released: take it only
+    /// through `lock`.
+    reader: Mutex<Option<Reader>>,
+    handle: ReaderHandle,
+}
+
+impl MessageReader {
+    pub fn new(reader: Reader) -> Self {
+        MessageReader {
+            handle: reader.handle(),
+            reader: Mutex::new(Some(reader)),
+        }
+    }
+
+    #[inline]
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Option<Reader>> {
+        match self.reader.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => self
+                .reader
+                .lock_py_attached(py)
+                .unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// What `use_message` makes of the next message; none at the end or once the time is up.
+    #[inline]
+    fn next_with<T>(
+        &self,
+        py: Python<'_>,
+        deadline: Option<Instant>,
+        mut use_message: impl FnMut(&mut Reader) -> Option<T>,
+    ) -> PyResult<Option<T>> {
+        loop {
+            let mut guard = self.lock(py);
+            let Some(reader) = guard.as_mut() else {
+                return Err(PyValueError::new_err("the message reader is closed"));
+            };
+            if let Some(message) = use_message(reader) {
+                return Ok(Some(message));
+            }
+            let step = py.detach(|| reader.advance(deadline));
+            drop(guard);
+            match step.map_err(|error| to_python(py, error))? {
+                Step::Ready => {}
+                Step::Interrupted => py.check_signals()?,
+                Step::TimedOut | Step::Ended => return Ok(None),
+            }
+        }
+    }
+}
+
+/// When a time-out in seconds is over; none if it never is.
+fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
+    let Some(seconds) = timeout else {
+        return Ok(None);
+    };
+    let time = Duration::try_from_secs_f64(seconds.max(0.0))
+        .map_err(|_| PyOverflowError::new_err(format!("timeout: {seconds} is no time to wait")))?;
+    Ok(Instant::now().checked_add(time))
+}
+
+#[pymethods]
+impl MessageReader {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let next = |reader: &mut Reader| reader.take().map(|message| wrap(py, message));
+        self.next_with(py, None, next)?.transpose()
+    }
+
+    #[pyo3(signature = (timeout = None))]
+    fn next<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let next = |reader: &mut Reader| reader.take().map(|message| wrap(py, message));
+        self.next_with(py, deadline(timeout)?, next)?.transpose()
+    }
+
+    #[pyo3(signature = (max = 10_000, timeout = None))]
+    fn next_batch(&self, py: Python<'_>, max: usize, timeout: Option<f64>) -> PyResult<Batch> {
+        let mut messages = Vec::new();
+        let mut until = deadline(timeout)?;
+        while messages.len() < max {
+            let taken = self.next_with(py, until, |reader| {
+                let before = messages.len();
+                while messages.len() < max {
+                    let Some(message) = reader.take() else { break };
+                    messages.push(message.to_owned());
+                }
+                (messages.len() > before).then_some(())
+            })?;
+            if taken.is_none() {
+                break;
+            }
+            // What has arrived comes along; nothing more is waited for.
+            until = Some(Instant::now());
+        }
+        Ok(Batch { messages })
+    }
+
+    #[getter]
+    fn ended(&self, py: Python<'_>) -> bool {
+        self.lock(py).as_ref().is_none_or(Reader::is_ended)
+    }
+
+    #[getter]
+    fn report(&self) -> DeliveryReport {
+        DeliveryReport(self.handle.report())
+    }
+
+    fn finish(&self) {
+        self.handle.finish();
+    }
+
+    fn close(&self, py: Python<'_>) {
+        // A wait in another thread ends first.
+        self.handle.finish();
+        *self.lock(py) = None;
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _exc_type: &Bound<'_, PyAny>,
+        _exc_value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+        self.close(py);
+    }
+}
+
+/// Messages that are made when they are asked for: ten thousand objects made at once cost more
+/// than the same made one by one, because the cycle collector looks at them again and again.
+#[pyclass(frozen, sequence, module = "ironpipe")]
+pub struct Batch {
+    messages: Vec<OwnedMessage>,
+}
+
+#[pymethods]
+impl Batch {
+    fn __len__(&self) -> usize {
+        self.messages.len()
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+        let length = self.messages.len();
+        let place = match index {
+            0.. => Some(index.unsigned_abs()),
+            _ => length.checked_sub(index.unsigned_abs()),
+        };
+        match place.and_then(|place| self.messages.get(place)) {
+            Some(message) => wrap(py, message.get()),
+            None => Err(PyIndexError::new_err(format!(
+                "index {index} is outside a batch of {length}"
+            ))),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Batch of {} messages>", self.messages.len())
+    }
+}

@@ -1,0 +1,146 @@
+//! What arrived and what did not, for Python.
+
+use ironpipe::reader::DeliveryReport as Report;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyRange};
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<DeliveryReport>()?;
+    module.add_class::<WriterReport>()?;
+    module.add_class::<Rejected>()
+}
+
+#[pyclass(frozen, eq, module = "ironpipe")]
+#[derive(PartialEq)]
+pub struct DeliveryReport(pub Report);
+
+#[pymethods]
+impl DeliveryReport {
+    #[getter]
+    fn delivered(&self) -> u64 {
+        self.0.delivered
+    }
+
+    #[getter]
+    fn unnumbered(&self) -> u64 {
+        self.0.unnumbered
+    }
+
+    #[getter]
+    fn opened(&self) -> u64 {
+        self.0.opened
+    }
+
+    #[getter]
+    fn closed(&self) -> u64 {
+        self.0.closed
+    }
+
+    #[getter]
+    fn writers(&self, py: Python<'_>) -> PyResult<Vec<WriterReport>> {
+        let writers = self.0.writers.iter();
+        writers
+            .map(|writer| {
+                let gaps = writer.missing.iter();
+                Ok(WriterReport {
+                    writer: writer.writer.clone(),
+                    opened: writer.opened,
+                    closed: writer.closed,
+                    received: writer.received,
+                    repeated: writer.repeated,
+                    missing: gaps
+                        .map(|gap| {
+                            let end = gap.end().saturating_add(1).try_into()?;
+                            Ok(PyRange::new(py, (*gap.start()).try_into()?, end)?.unbind())
+                        })
+                        .collect::<PyResult<_>>()?,
+                })
+            })
+            .collect()
+    }
+
+    #[getter]
+    fn rejected(&self) -> Vec<Rejected> {
+        let rejected = self.0.rejected.iter();
+        rejected
+            .map(|line| Rejected {
+                offset: line.offset,
+                reason: line.reason.clone(),
+                head: line.head.clone(),
+            })
+            .collect()
+    }
+
+    #[getter]
+    fn rejected_count(&self) -> u64 {
+        self.0.rejected_count
+    }
+
+    #[getter]
+    fn repaired<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let repaired = PyDict::new(py);
+        for (what, count) in &self.0.repaired {
+            repaired.set_item(what, count)?;
+        }
+        Ok(repaired)
+    }
+
+    #[getter]
+    fn missing_count(&self) -> u64 {
+        self.0.missing_count()
+    }
+
+    #[getter]
+    fn repeated_count(&self) -> u64 {
+        self.0.repeated_count()
+    }
+
+    #[getter]
+    fn is_complete(&self) -> bool {
+        self.0.is_complete()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<DeliveryReport: {}>", self.0)
+    }
+}
+
+#[pyclass(frozen, get_all, module = "ironpipe")]
+pub struct WriterReport {
+    writer: String,
+    opened: bool,
+    closed: bool,
+    received: u64,
+    repeated: u64,
+    missing: Vec<Py<PyRange>>,
+}
+
+#[pymethods]
+impl WriterReport {
+    fn __repr__(&self) -> String {
+        format!(
+            "<WriterReport {}: {} received, {} gaps>",
+            self.writer,
+            self.received,
+            self.missing.len()
+        )
+    }
+}
+
+#[pyclass(frozen, get_all, module = "ironpipe")]
+pub struct Rejected {
+    offset: u64,
+    reason: String,
+    head: String,
+}
+
+#[pymethods]
+impl Rejected {
+    fn __repr__(&self) -> String {
+        format!("<Rejected at byte {}: {}>", self.offset, self.reason)
+    }
+}
