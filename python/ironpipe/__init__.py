@@ -1,0 +1,250 @@
+"""A message engine for Dagster Pipes: every message arrives, or the run says which did not.
+
+In an external process, which Dagster has launched::
+
+    from ironpipe import open_dagster_pipes
+
+    with open_dagster_pipes() as pipes:
+        pipes.log.info("loading")
+        pipes.report_asset_materialization(metadata={"rows": 3})
+
+The names are those of ``dagster_pipes``. Around an external process, without Dagster::
+
+    from ironpipe import open_session
+
+    with open_session(asset_keys=["users"]) as session:
+        subprocess.run(command, env={**os.environ, **session.env})
+        for message in session.finish():
+            print(message)
+
+With Dagster, use :mod:`ironpipe.dagster`.
+
+Importing this package loads nothing but itself: every name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ironpipe._context import PipesContext, open_dagster_pipes
+    from ironpipe._errors import DagsterPipesError, DagsterPipesWarning, NotJsonError
+    from ironpipe._ironpipe import (
+        AssetCheck,
+        AssetMaterialization,
+        Closed,
+        CustomMessage,
+        DeliveryReport,
+        ExternalStream,
+        Log,
+        MessageReader,
+        Opened,
+        Rejected,
+        Session,
+        WriterReport,
+        read_messages,
+        tail_messages,
+    )
+    from ironpipe._loaders import PipesContextLoader, PipesDefaultContextLoader
+    from ironpipe._params import (
+        DAGSTER_PIPES_CLI_PARSER,
+        PipesCliArgsParamsLoader,
+        PipesDatabricksNotebookWidgetsParamsLoader,
+        PipesEnvVarParamsLoader,
+        PipesMappingParamsLoader,
+        PipesParamsLoader,
+        decode_env_var,
+        decode_param,
+        encode_env_var,
+        encode_param,
+    )
+    from ironpipe._protocol import (
+        DAGSTER_PIPES_CONTEXT_CLI_ARGUMENT,
+        DAGSTER_PIPES_CONTEXT_ENV_VAR,
+        DAGSTER_PIPES_CONTEXT_WIDGET_KEY,
+        DAGSTER_PIPES_MESSAGES_CLI_ARGUMENT,
+        DAGSTER_PIPES_MESSAGES_ENV_VAR,
+        DAGSTER_PIPES_MESSAGES_WIDGET_KEY,
+        ESCAPE_CHARACTER,
+        PIPES_METADATA_TYPE_INFER,
+        PIPES_PROTOCOL_VERSION,
+        PIPES_PROTOCOL_VERSION_FIELD,
+    )
+    from ironpipe._session import open_session
+    from ironpipe._types import (
+        Method,
+        PipesAssetCheckSeverity,
+        PipesContextData,
+        PipesDataProvenance,
+        PipesException,
+        PipesExtras,
+        PipesMessage,
+        PipesMetadataRawValue,
+        PipesMetadataType,
+        PipesMetadataValue,
+        PipesOpenedData,
+        PipesParams,
+        PipesPartitionKeyRange,
+        PipesTimeWindow,
+        T_MessageChannel,
+    )
+    from ironpipe._writers import (
+        PipesBufferedStreamMessageWriterChannel,
+        PipesDefaultMessageWriter,
+        PipesFileMessageWriterChannel,
+        PipesMessageWriter,
+        PipesMessageWriterChannel,
+        PipesStreamMessageWriterChannel,
+    )
+
+__all__ = [
+    "DAGSTER_PIPES_CLI_PARSER",
+    "DAGSTER_PIPES_CONTEXT_CLI_ARGUMENT",
+    "DAGSTER_PIPES_CONTEXT_ENV_VAR",
+    "DAGSTER_PIPES_CONTEXT_WIDGET_KEY",
+    "DAGSTER_PIPES_MESSAGES_CLI_ARGUMENT",
+    "DAGSTER_PIPES_MESSAGES_ENV_VAR",
+    "DAGSTER_PIPES_MESSAGES_WIDGET_KEY",
+    "ESCAPE_CHARACTER",
+    "PIPES_METADATA_TYPE_INFER",
+    "PIPES_PROTOCOL_VERSION",
+    "PIPES_PROTOCOL_VERSION_FIELD",
+    "AssetCheck",
+    "AssetMaterialization",
+    "Closed",
+    "CustomMessage",
+    "DagsterPipesError",
+    "DagsterPipesWarning",
+    "DeliveryReport",
+    "ExternalStream",
+    "Log",
+    "MessageReader",
+    "Method",
+    "NotJsonError",
+    "Opened",
+    "PipesAssetCheckSeverity",
+    "PipesBufferedStreamMessageWriterChannel",
+    "PipesCliArgsParamsLoader",
+    "PipesContext",
+    "PipesContextData",
+    "PipesContextLoader",
+    "PipesDataProvenance",
+    "PipesDatabricksNotebookWidgetsParamsLoader",
+    "PipesDefaultContextLoader",
+    "PipesDefaultMessageWriter",
+    "PipesEnvVarParamsLoader",
+    "PipesException",
+    "PipesExtras",
+    "PipesFileMessageWriterChannel",
+    "PipesMappingParamsLoader",
+    "PipesMessage",
+    "PipesMessageWriter",
+    "PipesMessageWriterChannel",
+    "PipesMetadataRawValue",
+    "PipesMetadataType",
+    "PipesMetadataValue",
+    "PipesOpenedData",
+    "PipesParams",
+    "PipesParamsLoader",
+    "PipesPartitionKeyRange",
+    "PipesStreamMessageWriterChannel",
+    "PipesTimeWindow",
+    "Rejected",
+    "Session",
+    "T_MessageChannel",
+    "WriterReport",
+    "decode_env_var",
+    "decode_param",
+    "encode_env_var",
+    "encode_param",
+    "open_dagster_pipes",
+    "open_session",
+    "read_messages",
+    "tail_messages",
+]
+
+# The module that each name is loaded from when it is first used (PEP 562).
+_HOMES = {
+    "_context": ("PipesContext", "open_dagster_pipes"),
+    "_errors": ("DagsterPipesError", "DagsterPipesWarning", "NotJsonError"),
+    "_ironpipe": (
+        "AssetCheck",
+        "AssetMaterialization",
+        "Closed",
+        "CustomMessage",
+        "DeliveryReport",
+        "ExternalStream",
+        "Log",
+        "MessageReader",
+        "Opened",
+        "Rejected",
+        "Session",
+        "WriterReport",
+        "__version__",
+        "read_messages",
+        "tail_messages",
+    ),
+    "_loaders": ("PipesContextLoader", "PipesDefaultContextLoader"),
+    "_params": (
+        "DAGSTER_PIPES_CLI_PARSER",
+        "PipesCliArgsParamsLoader",
+        "PipesDatabricksNotebookWidgetsParamsLoader",
+        "PipesEnvVarParamsLoader",
+        "PipesMappingParamsLoader",
+        "PipesParamsLoader",
+        "decode_env_var",
+        "decode_param",
+        "encode_env_var",
+        "encode_param",
+    ),
+    "_protocol": (
+        "DAGSTER_PIPES_CONTEXT_CLI_ARGUMENT",
+        "DAGSTER_PIPES_CONTEXT_ENV_VAR",
+        "DAGSTER_PIPES_CONTEXT_WIDGET_KEY",
+        "DAGSTER_PIPES_MESSAGES_CLI_ARGUMENT",
+        "DAGSTER_PIPES_MESSAGES_ENV_VAR",
+        "DAGSTER_PIPES_MESSAGES_WIDGET_KEY",
+        "ESCAPE_CHARACTER",
+        "PIPES_METADATA_TYPE_INFER",
+        "PIPES_PROTOCOL_VERSION",
+        "PIPES_PROTOCOL_VERSION_FIELD",
+    ),
+    "_session": ("open_session",),
+    "_types": (
+        "Method",
+        "PipesAssetCheckSeverity",
+        "PipesContextData",
+        "PipesDataProvenance",
+        "PipesException",
+        "PipesExtras",
+        "PipesMessage",
+        "PipesMetadataRawValue",
+        "PipesMetadataType",
+        "PipesMetadataValue",
+        "PipesOpenedData",
+        "PipesParams",
+        "PipesPartitionKeyRange",
+        "PipesTimeWindow",
+        "T_MessageChannel",
+    ),
+    "_writers": (
+        "PipesBufferedStreamMessageWriterChannel",
+        "PipesDefaultMessageWriter",
+        "PipesFileMessageWriterChannel",
+        "PipesMessageWriter",
+        "PipesMessageWriterChannel",
+        "PipesStreamMessageWriterChannel",
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            module = __import__(f"{__name__}.{home}", fromlist=[name])
+            value = globals()[name] = getattr(module, name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,68 @@
+"""How the external process gets at its context. The names are those of ``dagster_pipes``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+
+from ironpipe import _ironpipe
+from ironpipe._checks import env_param
+from ironpipe._errors import DagsterPipesError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from typing import cast
+
+    from ironpipe._types import PipesContextData, PipesParams
+
+__all__ = ["PipesContextLoader", "PipesDefaultContextLoader"]
+
+
+class PipesContextLoader(ABC):
+    """Loads what the orchestration process says about the step."""
+
+    @abstractmethod
+    def load_context(self, params: PipesParams) -> AbstractContextManager[PipesContextData]:
+        """Return a context manager whose value is the context data.
+
+        It is entered when the session opens and left when it closes. A method decorated with
+        ``@contextmanager`` that yields the data once is what is wanted.
+
+        Args:
+            params: What the context injector of the orchestration process passed.
+        """
+
+
+class PipesDefaultContextLoader(PipesContextLoader):
+    """Loads the context from a file (the param ``path``) or from the params themselves (``data``).
+
+    Where both are there the file wins.
+    """
+
+    FILE_PATH_KEY = "path"
+    DIRECT_KEY = "data"
+
+    @contextmanager
+    def load_context(self, params: PipesParams) -> Iterator[PipesContextData]:
+        """Load the context and give it as the value of a context manager.
+
+        Args:
+            params: ``{"path": str}`` or ``{"data": dict}``.
+
+        Raises:
+            OSError: The file can't be read.
+            DagsterPipesError: It is not a JSON object, or larger than 64 MiB; or neither param is
+                there.
+        """
+        if self.FILE_PATH_KEY in params:
+            data = _ironpipe.read_context(env_param(params, self.FILE_PATH_KEY, str, self))
+        elif self.DIRECT_KEY in params:
+            data = env_param(params, self.DIRECT_KEY, dict, self)
+        else:
+            raise DagsterPipesError(
+                f'Invalid params for {type(self).__name__}, expected key "{self.FILE_PATH_KEY}"'
+                f' or "{self.DIRECT_KEY}", received {params}'
+            )
+        yield cast("PipesContextData", data) if TYPE_CHECKING else data

@@ -1,0 +1,119 @@
+"""``context.log``: a ``logging.Logger`` whose messages go to Dagster.
+
+While nobody but Dagster listens, its level methods go straight to the engine. As soon as somebody
+adds a handler or a filter, or passes ``extra`` or another keyword, the way is that of the standard
+library.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ironpipe import _ironpipe
+
+__all__ = ["PipesLogger"]
+
+# The name that dagster_pipes gives it; users' formatters may show it.
+NAME = "dagster-pipes"
+
+
+class PipesLogger(logging.Logger):
+    """A logger that stands outside the tree of loggers and writes to a Pipes session.
+
+    A level that Dagster does not know is sent as the nearest one below it.
+
+    Args:
+        context: The session of the engine.
+    """
+
+    def __init__(self, context: _ironpipe.Context) -> None:
+        super().__init__(NAME)
+        self._send = context.log
+        self._own = _Handler(context)
+        self.addHandler(self._own)
+        self._only_own = [self._own]
+
+    def isEnabledFor(self, level: int) -> bool:
+        """Whether a message of this level is sent.
+
+        The standard method remembers its answers where ``setLevel`` and ``logging.disable`` do not
+        reach those of a logger outside the tree, so this one looks each time.
+        """
+        return level >= self.level and level > self.manager.disable and not self.disabled
+
+    def _overheard(self, level: int) -> bool:
+        """Whether the message may be seen or changed by anybody but Dagster's handler."""
+        own = self._own
+        return bool(
+            self.handlers != self._only_own
+            or self.filters
+            or own.filters
+            or own.level > level
+            or logging.getLogRecordFactory() is not logging.LogRecord
+        )
+
+    def _direct(self, level: int, msg: object, args: tuple[Any, ...]) -> None:
+        if self.isEnabledFor(level):
+            self._send(level, _text(msg, args))
+
+    def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a message at level DEBUG, as ``logging.Logger.debug`` does."""
+        if kwargs or self._overheard(logging.DEBUG):
+            super().debug(msg, *args, **kwargs)
+        else:
+            self._direct(logging.DEBUG, msg, args)
+
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a message at level INFO, as ``logging.Logger.info`` does."""
+        if kwargs or self._overheard(logging.INFO):
+            super().info(msg, *args, **kwargs)
+        else:
+            self._direct(logging.INFO, msg, args)
+
+    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a message at level WARNING, as ``logging.Logger.warning`` does."""
+        if kwargs or self._overheard(logging.WARNING):
+            super().warning(msg, *args, **kwargs)
+        else:
+            self._direct(logging.WARNING, msg, args)
+
+    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a message at level ERROR, as ``logging.Logger.error`` does."""
+        if kwargs or self._overheard(logging.ERROR):
+            super().error(msg, *args, **kwargs)
+        else:
+            self._direct(logging.ERROR, msg, args)
+
+    def critical(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a message at level CRITICAL, as ``logging.Logger.critical`` does."""
+        if kwargs or self._overheard(logging.CRITICAL):
+            super().critical(msg, *args, **kwargs)
+        else:
+            self._direct(logging.CRITICAL, msg, args)
+
+
+class _Handler(logging.Handler):
+    """The standard way: sends the text of a record."""
+
+    def __init__(self, context: _ironpipe.Context) -> None:
+        super().__init__()
+        self._send = context.log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Like dagster_pipes, and unlike most handlers, it raises what goes wrong.
+        self._send(record.levelno, record.getMessage())
+
+
+def _text(msg: object, args: tuple[Any, ...]) -> str:
+    """Format a message as ``logging.LogRecord`` does."""
+    text = str(msg)
+    if not args:
+        return text
+    if len(args) == 1 and isinstance(args[0], Mapping) and args[0]:
+        return text % args[0]
+    return text % args

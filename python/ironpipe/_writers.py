@@ -1,0 +1,236 @@
+"""How messages leave the external process. The names are those of ``dagster_pipes``.
+
+A channel of this module numbers what it writes, so that a reader of ironpipe can say which
+messages are missing. A channel of a user's own is handed the message as ``dagster_pipes`` would
+hand it, and may do with it what it likes.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from types import GenericAlias
+
+from ironpipe import _ironpipe
+from ironpipe._checks import env_param
+from ironpipe._errors import DagsterPipesError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any, Generic, TextIO, TypeVar
+
+    from ironpipe._types import PipesExtras, PipesMessage, PipesOpenedData, PipesParams
+
+    T_MessageChannel = TypeVar("T_MessageChannel", covariant=True)
+
+    class _GenericWriter(ABC, Generic[T_MessageChannel]): ...
+else:
+    # typing is not worth its 8 ms for a base class that only type checkers read.
+    class _GenericWriter(ABC):
+        __class_getitem__ = classmethod(GenericAlias)
+
+
+__all__ = [
+    "PipesBufferedStreamMessageWriterChannel",
+    "PipesDefaultMessageWriter",
+    "PipesFileMessageWriterChannel",
+    "PipesMessageWriter",
+    "PipesMessageWriterChannel",
+    "PipesStreamMessageWriterChannel",
+]
+
+
+class PipesMessageWriter(_GenericWriter["T_MessageChannel"]):
+    """Opens the channel that the messages of a session go through."""
+
+    @abstractmethod
+    def open(self, params: PipesParams) -> AbstractContextManager[T_MessageChannel]:
+        """Return a context manager whose value is the channel.
+
+        It is entered when the session opens and left when it closes, after the last message.
+
+        Args:
+            params: What the message reader of the orchestration process passed.
+        """
+
+    def get_opened_payload(self) -> PipesOpenedData:
+        """Return the params of the first message. Override :meth:`get_opened_extras` instead."""
+        return {"extras": self.get_opened_extras()}
+
+    def get_opened_extras(self) -> PipesExtras:
+        """Return what the orchestration process should know that was not known before this ran."""
+        return {}
+
+
+class PipesMessageWriterChannel(ABC):
+    """Where messages are written."""
+
+    @abstractmethod
+    def write_message(self, message: PipesMessage) -> None:
+        """Write one message.
+
+        Args:
+            message: The envelope: ``__dagster_pipes_version``, ``method`` and ``params``.
+        """
+
+
+class PipesFileMessageWriterChannel(PipesMessageWriterChannel):
+    """Appends messages to a file, each with one write that no other process can tear.
+
+    Several channels, in several processes, may write to one file at the same time (of a local file
+    system). What is written survives the death of the process from the moment the call returns.
+
+    Args:
+        path: The file; made if it is not there.
+
+    Raises:
+        OSError: It can't be opened.
+    """
+
+    def __init__(self, path: str):
+        self._native = _ironpipe.Channel(path)
+
+    def write_message(self, message: PipesMessage) -> None:
+        """Append one message.
+
+        Args:
+            message: The envelope.
+
+        Raises:
+            NotJsonError: JSON has no text for a value; the error names its place.
+            DagsterPipesError: Dagster would refuse the message.
+            OSError: It can't be written.
+        """
+        self._native.write_message(message)
+
+    def close(self) -> None:
+        """Close the file. Nothing can be written after that."""
+        self._native.close()
+
+
+class PipesStreamMessageWriterChannel(PipesMessageWriterChannel):
+    """Writes messages to a text stream, which is flushed after each.
+
+    The text is ASCII, so that the encoding of the stream does not matter.
+
+    Args:
+        stream: For example ``sys.stdout``.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+        self._lines = _ironpipe.LineWriter()
+
+    def write_message(self, message: PipesMessage) -> None:
+        """Write one message; raises as :meth:`PipesFileMessageWriterChannel.write_message`."""
+        # One call, so that what other threads print does not land within the line.
+        self._stream.write(self._lines.line(message))
+        self._stream.flush()
+
+
+class PipesBufferedStreamMessageWriterChannel(PipesMessageWriterChannel):
+    """Keeps messages and writes them to a text stream when it is flushed, at close.
+
+    For a process whose output is only kept from its end. Messages are checked when they are
+    given, not when they are written.
+
+    Args:
+        stream: For example ``sys.stdout``.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+        self._lines = _ironpipe.LineWriter()
+        self._buffer: list[str] = []
+
+    def write_message(self, message: PipesMessage) -> None:
+        """Keep one message; raises as :meth:`PipesFileMessageWriterChannel.write_message`."""
+        self._buffer.append(self._lines.line(message))
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        buffer, self._buffer = self._buffer, []
+        self._stream.write("".join(buffer))
+        self._stream.flush()
+
+
+class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
+    """Writes to a file (the param ``path``) or to stdout or stderr (``stdio``, ``buffered_stdio``).
+
+    With the param ``include_stdio_in_messages`` beside ``path``, what this process and its children
+    write to stdout and stderr is sent too, as well as to where it went before.
+    """
+
+    FILE_PATH_KEY = "path"
+    STDIO_KEY = "stdio"
+    BUFFERED_STDIO_KEY = "buffered_stdio"
+    STDERR = "stderr"
+    STDOUT = "stdout"
+    INCLUDE_STDIO_IN_MESSAGES_KEY: str = "include_stdio_in_messages"
+
+    @contextmanager
+    def open(self, params: PipesParams) -> Iterator[PipesMessageWriterChannel]:
+        """Open the channel that the params name.
+
+        Args:
+            params: ``{"path": str}``, ``{"stdio": "stdout" | "stderr"}`` or
+                ``{"buffered_stdio": "stdout" | "stderr"}``.
+
+        Raises:
+            DagsterPipesError: None of these, or another stream.
+            OSError: The file can't be opened.
+        """
+        if self.FILE_PATH_KEY in params:
+            channel = PipesFileMessageWriterChannel(
+                env_param(params, self.FILE_PATH_KEY, str, self)
+            )
+            try:
+                if params.get(self.INCLUDE_STDIO_IN_MESSAGES_KEY):
+                    from ironpipe._stdio import captured_stdio
+
+                    with captured_stdio(channel):
+                        yield channel
+                else:
+                    yield channel
+            finally:
+                channel.close()
+        elif self.STDIO_KEY in params:
+            yield PipesStreamMessageWriterChannel(self._stream(params, self.STDIO_KEY))
+        elif self.BUFFERED_STDIO_KEY in params:
+            buffered = PipesBufferedStreamMessageWriterChannel(
+                self._stream(params, self.BUFFERED_STDIO_KEY)
+            )
+            try:
+                yield buffered
+            finally:
+                buffered.flush()
+        else:
+            raise DagsterPipesError(
+                f'Invalid params for {type(self).__name__}, expected key "path" or "std",'
+                f" received {params}. The orchestration side's message reader may expect a"
+                " different message writer: pass it as `message_writer` to `open_dagster_pipes`."
+            )
+
+    def _stream(self, params: PipesParams, key: str) -> TextIO:
+        name = env_param(params, key, str, self)
+        if name not in (self.STDERR, self.STDOUT):
+            raise DagsterPipesError(
+                f'Invalid value for key "std", expected "{self.STDERR}" or "{self.STDOUT}" but'
+                f" received {name}"
+            )
+        return sys.stderr if name == self.STDERR else sys.stdout
+
+
+def native_channel(channel: Any) -> Any:
+    """Return what the engine writes to for ``channel``: its own file, or the channel as it is.
+
+    A subclass that writes messages in its own way is used as it is.
+    """
+    if type(channel).__dict__.get("write_message") is None and isinstance(
+        channel, PipesFileMessageWriterChannel
+    ):
+        return channel  # pragma: no cover
+    return channel

@@ -1,0 +1,395 @@
+//! Python values to JSON text, strictly and in one walk.
+//!
+//! The rules are `json.dumps`'s: `dict`, `list`, `tuple`, `str`, `int`, `float`, `bool`, `None` and
+//! their subclasses are values; `str`, `int`, `float`, `bool` and `None` are keys; `NaN` and the
+//! infinities keep the names it gives them; a lone surrogate becomes its escape. Everything else is
+//! refused, and the refusal says where in the value it stands. No code of the value runs, but for
+//! the `items` of a subclass of `dict`, which `json.dumps` calls too.
+
+use ironpipe::protocol::scan::{Kind, MAX_NESTING};
+use ironpipe::protocol::value::write_json_string;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+
+use crate::error::not_json;
+
+/// Why a value has no JSON text.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The steps from the place of the refusal outwards, in the order they are left.
+    path: Vec<Step>,
+    why: Why,
+}
+
+#[derive(Debug)]
+enum Why {
+    /// Not a value that JSON has, or one that the reader would refuse.
+    Text(String),
+    /// Code of the value itself raised.
+    Raised(PyErr),
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Into an object; the key as it stands in the text, without quotes.
+    Key(String),
+    /// Into an array.
+    Index(usize),
+}
+
+impl Refusal {
+    fn new(text: String) -> Box<Self> {
+        Refusal::of(Why::Text(text))
+    }
+
+    fn of(why: Why) -> Box<Self> {
+        Box::new(Refusal {
+            path: Vec::new(),
+            why,
+        })
+    }
+
+    /// The error for a value that stands at `root`, which is a Python expression such as `payload`
+    /// or `metadata['x']`.
+    pub fn into_error(self, py: Python<'_>, root: &str) -> PyErr {
+        match self.why {
+            Why::Raised(error) => error,
+            Why::Text(text) => not_json(py, format!("{text}: {}", place(root, &self.path))),
+        }
+    }
+}
+
+/// The steps of a place that are shown; a value that holds itself has more than anybody wants.
+const SHOWN: usize = 16;
+
+/// Writes the way from `root` to where `path` began.
+fn place(root: &str, path: &[Step]) -> String {
+    let mut text = root.to_owned();
+    for step in path.iter().rev().take(SHOWN) {
+        match step {
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            Step::Key(key) if is_identifier(key) => {
+                text.push('.');
+                text.push_str(key);
+            }
+            Step::Key(key) => {
+                let cut: String = key.chars().take(80).collect();
+                text.push_str(&format!("['{}']", cut.escape_debug()));
+            }
+        }
+    }
+    if path.len() > SHOWN {
+        text.push('…');
+    }
+    text
+}
+
+fn is_identifier(key: &str) -> bool {
+    key.len() <= 80
+        && key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// What a walk gives back.
+type Walk<T = ()> = Result<T, Box<Refusal>>;
+
+/// Appends the JSON text of `value` to `out`, and says what it is.
+///
+/// `depth` is how many arrays and objects will stand around it in the line, so that what is written
+/// is not deeper than what a reader takes. After a refusal `out` holds a fragment.
+pub fn encode(value: &Bound<'_, PyAny>, depth: usize, out: &mut Vec<u8>) -> Walk<Kind> {
+    let mut walker = Walker {
+        out,
+        above: Vec::new(),
+    };
+    walker.value(value, depth)
+}
+
+struct Walker<'a, 'py> {
+    out: &'a mut Vec<u8>,
+    /// The containers that are being written, outermost first; kept only once the depth is past
+    /// [`SUSPECT`], since a cycle is found soon enough there.
+    above: Vec<Bound<'py, PyAny>>,
+}
+
+/// The depth from which on a value may hold itself.
+const SUSPECT: usize = 64;
+
+impl<'py> Walker<'_, 'py> {
+    fn value(&mut self, value: &Bound<'py, PyAny>, depth: usize) -> Walk<Kind> {
+        if let Ok(text) = value.cast::<PyString>() {
+            self.string(text)?;
+            return Ok(Kind::String);
+        }
+        if let Ok(number) = value.cast::<PyInt>() {
+            if let Ok(flag) = value.cast_exact::<PyBool>() {
+                self.raw(if flag.is_true() { "true" } else { "false" });
+                return Ok(Kind::Bool);
+            }
+            self.integer(number)?;
+            return Ok(Kind::Int);
+        }
+        if let Ok(object) = value.cast::<PyDict>() {
+            self.enter(value, depth)?;
+            self.object(object, depth + 1)?;
+            self.leave(depth);
+            return Ok(Kind::Object);
+        }
+        if let Ok(list) = value.cast::<PyList>() {
+            self.enter(value, depth)?;
+            self.array(list.iter(), depth + 1)?;
+            self.leave(depth);
+            return Ok(Kind::Array);
+        }
+        if let Ok(number) = value.cast::<PyFloat>() {
+            self.float(number.value());
+            return Ok(Kind::Float);
+        }
+        if value.is_none() {
+            self.raw("null");
+            return Ok(Kind::Null);
+        }
+        if let Ok(tuple) = value.cast::<PyTuple>() {
+            self.enter(value, depth)?;
+            self.array(tuple.iter(), depth + 1)?;
+            self.leave(depth);
+            return Ok(Kind::Array);
+        }
+        Err(Refusal::new(format!(
+            "Object of type {} is not JSON serializable",
+            type_name(value)
+        )))
+    }
+
+    fn enter(&mut self, value: &Bound<'py, PyAny>, depth: usize) -> Walk {
+        if depth < SUSPECT {
+            return Ok(());
+        }
+        if self.above.iter().any(|outer| outer.is(value)) {
+            return Err(Refusal::new(
+                "Circular reference detected, the value holds itself".to_owned(),
+            ));
+        }
+        if depth >= MAX_NESTING {
+            return Err(Refusal::new(format!(
+                "values are nested deeper than {MAX_NESTING} levels"
+            )));
+        }
+        self.above.push(value.clone());
+        Ok(())
+    }
+
+    fn leave(&mut self, depth: usize) {
+        if depth >= SUSPECT {
+            self.above.pop();
+        }
+    }
+
+    fn array(&mut self, values: impl Iterator<Item = Bound<'py, PyAny>>, depth: usize) -> Walk {
+        self.out.push(b'[');
+        for (index, value) in values.enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.value(&value, depth)
+                .map_err(|refusal| within(refusal, || Step::Index(index)))?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn object(&mut self, object: &Bound<'py, PyDict>, depth: usize) -> Walk {
+        // A copy of the entries, as json.dumps takes one: code of a value deeper down may change
+        // the dict.
+        let entries = entries(object).map_err(|error| Refusal::of(Why::Raised(error)))?;
+        self.out.push(b'{');
+        for (index, (key, value)) in entries.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.key(key)?;
+            self.out.push(b':');
+            self.value(value, depth)
+                .map_err(|refusal| within(refusal, || Step::Key(key_text(key))))?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn key(&mut self, key: &Bound<'py, PyAny>) -> Walk {
+        if let Ok(text) = key.cast::<PyString>() {
+            return self.string(text);
+        }
+        self.out.push(b'"');
+        if let Ok(number) = key.cast::<PyFloat>() {
+            // As text the spelling counts, so it is Python's own.
+            let value = number.value();
+            if value.is_finite() {
+                let repr = repr_of::<PyFloat>(key)?;
+                self.raw(&repr);
+            } else {
+                self.float(value);
+            }
+        } else if let Ok(number) = key.cast::<PyInt>() {
+            match key.cast_exact::<PyBool>() {
+                Ok(flag) => self.raw(if flag.is_true() { "true" } else { "false" }),
+                Err(_) => self.integer(number)?,
+            }
+        } else if key.is_none() {
+            self.raw("null");
+        } else {
+            return Err(Refusal::new(format!(
+                "keys must be str, int, float, bool or None, not {}",
+                type_name(key)
+            )));
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    fn string(&mut self, text: &Bound<'py, PyString>) -> Walk {
+        match text.to_str() {
+            Ok(text) => {
+                write_json_string(self.out, text);
+                Ok(())
+            }
+            Err(_) => self.surrogates(text),
+        }
+    }
+
+    /// Writes a string that has lone surrogates, which UTF-8 has no bytes for.
+    #[cold]
+    fn surrogates(&mut self, text: &Bound<'py, PyString>) -> Walk {
+        let wtf8 = text
+            .py()
+            .get_type::<PyString>()
+            .call_method1("encode", (text, "utf-8", "surrogatepass"))
+            .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
+            .map_err(|error| Refusal::of(Why::Raised(error)))?;
+        let mut rest = wtf8.as_bytes();
+        let mut piece = Vec::new();
+        self.out.push(b'"');
+        while !rest.is_empty() {
+            let end = rest
+                .windows(2)
+                .position(|pair| pair[0] == 0xed && pair[1] >= 0xa0)
+                .unwrap_or(rest.len());
+            let (plain, from) = rest.split_at(end);
+            piece.clear();
+            write_json_string(&mut piece, &String::from_utf8_lossy(plain));
+            self.out.extend_from_slice(&piece[1..piece.len() - 1]);
+            if let [_, middle, low, ..] = from {
+                let unit = 0xd000 | u32::from(middle & 0x3f) << 6 | u32::from(low & 0x3f);
+                self.raw(&format!("\\u{unit:04x}"));
+            }
+            rest = from.get(3..).unwrap_or_default();
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    fn integer(&mut self, number: &Bound<'py, PyInt>) -> Walk {
+        match number.extract::<i64>() {
+            Ok(number) => self.format(format_args!("{number}")),
+            Err(_) => {
+                let digits = repr_of::<PyInt>(number.as_any())?;
+                self.raw(&digits);
+            }
+        }
+        Ok(())
+    }
+
+    fn float(&mut self, number: f64) {
+        if number.is_finite() {
+            // The shortest text that reads back as the same number, always with a point or an
+            // exponent, so that it stays a float.
+            self.format(format_args!("{number:?}"));
+        } else {
+            self.raw(if number.is_nan() {
+                "NaN"
+            } else if number > 0.0 {
+                "Infinity"
+            } else {
+                "-Infinity"
+            });
+        }
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn format(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a Vec does not fail.
+        let _ = std::io::Write::write_fmt(self.out, text);
+    }
+}
+
+/// Adds a step to the place of a refusal.
+#[cold]
+fn within(mut refusal: Box<Refusal>, step: impl FnOnce() -> Step) -> Box<Refusal> {
+    refusal.path.push(step());
+    refusal
+}
+
+type Entries<'py> = Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
+
+/// The entries of a dict at this moment; those its `items` gives where it is of a subclass.
+fn entries<'py>(object: &Bound<'py, PyDict>) -> PyResult<Entries<'py>> {
+    if object.cast_exact::<PyDict>().is_ok() {
+        return Ok(object.iter().collect());
+    }
+    object
+        .call_method0("items")?
+        .try_iter()?
+        .map(|item| item?.extract())
+        .collect()
+}
+
+/// What the built-in type `T`, not the subclass, writes for `number`.
+#[cold]
+fn repr_of<'py, T: pyo3::PyTypeInfo>(number: &Bound<'py, PyAny>) -> Walk<String> {
+    let repr = number
+        .py()
+        .get_type::<T>()
+        .call_method1("__repr__", (number,))
+        .and_then(|text| text.extract());
+    repr.map_err(|error| {
+        // An integer of more digits than the interpreter writes and than any reader takes.
+        if error.is_instance_of::<PyValueError>(number.py()) {
+            Refusal::new(format!("{}", error.value(number.py())))
+        } else {
+            Refusal::of(Why::Raised(error))
+        }
+    })
+}
+
+/// The name of the type of a value, as errors of the interpreter have it.
+fn type_name(value: &Bound<'_, PyAny>) -> String {
+    let kind: Bound<'_, PyType> = value.get_type();
+    kind.name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_else(|_| "?".to_owned())
+}
+
+fn key_text(key: &Bound<'_, PyAny>) -> String {
+    match key.cast::<PyString>() {
+        Ok(text) => text.to_string_lossy().into_owned(),
+        Err(_) => key.to_string(),
+    }
+}
+
+/// The JSON text of a value, as UTF-8.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+fn dumps<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let mut out = Vec::new();
+    encode(value, 0, &mut out).map_err(|refusal| refusal.into_error(value.py(), "value"))?;
+    Ok(PyBytes::new(value.py(), &out))
+}
+
+/// Adds the function of this file to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(dumps, module)?)
+}

@@ -1,0 +1,70 @@
+//! The one table from errors of the engine to exceptions of Python.
+//!
+//! The classes are Python's own, in `ironpipe._errors`: a class made here could not subclass a
+//! built-in one under the stable ABI of CPython 3.10 and 3.11.
+
+use std::path::Path;
+
+use ironpipe::Error;
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+const MODULE: &str = "ironpipe._errors";
+
+static DAGSTER_PIPES_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static NOT_JSON_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// The exception for an error of the engine.
+///
+/// What the system refused is an `OSError` with its number, text and file name, so that
+/// `FileNotFoundError` and its kin can be caught as such; all else is a `DagsterPipesError`.
+pub fn to_python(py: Python<'_>, error: Error) -> PyErr {
+    match error {
+        Error::Channel { path, source, .. } => os_error(py, &source, &path),
+        other => pipes_error(py, other.to_string()),
+    }
+}
+
+/// A `DagsterPipesError`.
+pub fn pipes_error(py: Python<'_>, text: String) -> PyErr {
+    raise(py, &DAGSTER_PIPES_ERROR, "DagsterPipesError", text)
+}
+
+/// A `NotJsonError`: a value that JSON does not have.
+pub fn not_json(py: Python<'_>, text: String) -> PyErr {
+    raise(py, &NOT_JSON_ERROR, "NotJsonError", text)
+}
+
+fn raise(
+    py: Python<'_>,
+    class: &PyOnceLock<Py<PyType>>,
+    name: &'static str,
+    text: String,
+) -> PyErr {
+    match class.import(py, MODULE, name) {
+        Ok(class) => PyErr::from_type(class.clone(), text),
+        Err(error) => error,
+    }
+}
+
+/// An `OSError` of the class that its number asks for.
+fn os_error(py: Python<'_>, error: &std::io::Error, path: &Path) -> PyErr {
+    // Number 5 is EIO on every Unix and a fair name on Windows for what no system call said.
+    const EIO: i32 = 5;
+    let (number, text) = match error.raw_os_error() {
+        Some(number) => (number, system_text(py, number)),
+        None => (EIO, None),
+    };
+    let text = text.unwrap_or_else(|| error.to_string());
+    PyOSError::new_err((number, text, path.to_string_lossy().into_owned()))
+}
+
+/// What `os.strerror` says, without the number that Rust's text repeats.
+fn system_text(py: Python<'_>, number: i32) -> Option<String> {
+    py.import("os")
+        .and_then(|os| os.call_method1("strerror", (number,)))
+        .and_then(|text| text.extract())
+        .ok()
+}

@@ -1,0 +1,58 @@
+//! Bootstrap values and the context file, as Python values.
+//!
+//! The engine unpacks, checks and limits; the values of the JSON text are made by Python's own
+//! `json.loads`, so that they are exactly those the official client gives.
+
+use ironpipe::protocol::bootstrap;
+use ironpipe::protocol::context;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::encode::encode;
+use crate::error::{pipes_error, to_python};
+
+/// Packs a value as a bootstrap value.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+fn encode_param(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut json = Vec::new();
+    encode(value, 0, &mut json).map_err(|refusal| refusal.into_error(value.py(), "value"))?;
+    // The encoder writes nothing but UTF-8.
+    Ok(bootstrap::encode_param(&String::from_utf8_lossy(&json)))
+}
+
+/// Unpacks a bootstrap value; `name` is what errors call it.
+#[pyfunction]
+#[pyo3(signature = (value, name, /))]
+fn decode_param<'py>(py: Python<'py>, value: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let json = py
+        .detach(|| bootstrap::decode_param(value))
+        .map_err(|reason| pipes_error(py, format!("{name} {reason}")))?;
+    loads(py, &json, name)
+}
+
+/// Reads the context from a file.
+#[pyfunction]
+#[pyo3(signature = (path, /))]
+fn read_context<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
+    let json = py
+        .detach(|| context::read_file(path.as_ref()))
+        .map_err(|error| to_python(py, error))?;
+    loads(py, &json, &format!("the context in {path}"))
+}
+
+fn loads<'py>(py: Python<'py>, json: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let loads = LOADS.import(py, "json", "loads")?;
+    loads.call1((json,)).map_err(|error| {
+        let reason = error.value(py).to_string();
+        pipes_error(py, format!("{name} is not JSON: {reason}"))
+    })
+}
+
+/// Adds the functions of this file to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(encode_param, module)?)?;
+    module.add_function(wrap_pyfunction!(decode_param, module)?)?;
+    module.add_function(wrap_pyfunction!(read_context, module)?)
+}
