@@ -1,0 +1,144 @@
+"""The message handler of our sessions: a message that Dagster refuses stops no other."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import dagster
+from dagster import (
+    AssetCheckResult,
+    AssetKey,
+    AssetsDefinition,
+)
+from dagster._core.errors import DagsterPipesExecutionError
+from dagster._utils.error import ExceptionInfo
+from dagster_pipes import PipesMessage
+
+from ._ledger import Ledger
+from ._types import Context, Result
+
+
+class PipesMessageHandler(dagster.PipesMessageHandler):
+    """Turns messages into Dagster events, and keeps account of those that it cannot turn.
+
+    What the official handler raises kills the thread that reads, and every later message with it.
+    This one enters the refusal in its ledger, which fails the step at its end, and goes on.
+
+    Args:
+        context: The context of the executing op or asset.
+        message_reader: The reader that hands over the messages.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        message_reader: dagster.PipesMessageReader,
+    ) -> None:
+        super().__init__(context, message_reader)
+        self._ledger = Ledger()
+        # How many results were handed out while the session was open.
+        self._taken = 0
+        # What the step can take, asked for once; None in an op without assets.
+        self._asset_keys: AbstractSet[AssetKey] | None = None
+        self._check_names: Mapping[AssetKey, AbstractSet[str]] | None = None
+        if context.has_assets_def:
+            self._asset_keys = context.selected_asset_keys
+            self._check_names = _check_names(context.assets_def)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The account of this session."""
+        return self._ledger
+
+    def handle_message(self, message: PipesMessage) -> None:
+        """Handles one message. Raises nothing: a refusal goes into the ledger.
+
+        Args:
+            message: The decoded message.
+        """
+        try:
+            if message["method"] == "log_external_stream" and self.received_closed_message:
+                # The official client's captured output ends after its `closed`; the official
+                # handler would warn of each piece.
+                self._handle_log_external_stream(**(message["params"] or {}))
+            else:
+                super().handle_message(message)
+        except Exception as error:
+            self._ledger.refuse(message, error)
+
+    def report_pipes_framework_exception(self, origin: str, exc_info: ExceptionInfo) -> None:
+        """Called by a reader whose thread dies.
+
+        Args:
+            origin: What died.
+            exc_info: What it died of.
+        """
+        self._ledger.fail(origin, exc_info[1])
+        super().report_pipes_framework_exception(origin, exc_info)
+
+    def take_results(self) -> Sequence[Result]:
+        """The results that were not handed out yet; from now on they are."""
+        results = self.get_remaining_results()
+        self._taken += len(results)
+        return results
+
+    def get_remaining_results(self) -> Sequence[Result]:
+        """The results that were not handed out yet. May be asked again."""
+        return self.get_reported_results()[self._taken :]
+
+    # Dagster refuses a result that the step has no place for only when it is yielded, and the
+    # results behind it are lost with it. So it is refused here, where it stands alone.
+
+    def _handle_report_asset_materialization(
+        self,
+        asset_key: str,
+        metadata: Mapping[str, Any] | None,
+        data_version: str | None,
+    ) -> None:
+        if self._asset_keys is not None:
+            key = AssetKey.from_escaped_user_string(asset_key)
+            if key not in self._asset_keys:
+                known = ", ".join(sorted(key.to_escaped_user_string() for key in self._asset_keys))
+                raise DagsterPipesExecutionError(
+                    f"Invalid asset key. Expected one of `[{known}]`, got `{asset_key}`."
+                )
+        super()._handle_report_asset_materialization(asset_key, metadata, data_version)
+
+    def _handle_report_asset_check(
+        self,
+        asset_key: str,
+        check_name: str,
+        passed: bool,
+        severity: str,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        if self._check_names is not None:
+            # Raises what yielding the result would raise.
+            AssetCheckResult(
+                asset_key=AssetKey.from_escaped_user_string(asset_key),
+                check_name=check_name,
+                passed=passed,
+            ).resolve_target_check_key(self._check_names)
+        super()._handle_report_asset_check(asset_key, check_name, passed, severity, metadata)
+
+
+def _check_names(assets_def: AssetsDefinition) -> Mapping[AssetKey, AbstractSet[str]]:
+    """The checks that a step may report: also those that are not selected."""
+    names: dict[AssetKey, set[str]] = {}
+    for spec in assets_def.node_check_specs_by_output_name.values():
+        names.setdefault(spec.asset_key, set()).add(spec.name)
+    return names
+
+
+def find_handler(handler: object) -> PipesMessageHandler | None:
+    """Our own handler, also where Dagster's composite reader wraps it.
+
+    Args:
+        handler: What a reader was handed.
+
+    Returns:
+        None for an official or a user's handler.
+    """
+    while handler is not None and not isinstance(handler, PipesMessageHandler):
+        handler = getattr(handler, "_handler", None)
+    return handler

@@ -1,0 +1,174 @@
+"""What became of the messages of one session: the account that decides whether it was whole."""
+
+import reprlib
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._words import count, shorten
+
+if TYPE_CHECKING:
+    from ironpipe import DeliveryReport
+
+# The first ones tell what is wrong; a million of them must not fill the memory.
+_REFUSALS_KEPT = 100
+
+# Makes the beginning of a value's repr without making the whole of it.
+_SHORT = reprlib.Repr()
+_SHORT.maxdict = 8
+_SHORT.maxstring = _SHORT.maxother = 80
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A message that was read and that Dagster would not take."""
+
+    method: str
+    reason: str
+    head: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.head}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict on a session.
+
+    Attributes:
+        losses: What was lost, one phrase each. Any of them fails the step.
+        repairs: What was delivered, but not as it was sent.
+        silences: ``opened`` or ``closed`` that never came.
+        reports: The readers' own reports.
+        text: All of it in words, for the error.
+    """
+
+    losses: tuple[str, ...]
+    repairs: tuple[str, ...]
+    silences: tuple[str, ...]
+    reports: "tuple[DeliveryReport, ...]"
+    text: str
+
+
+class Ledger:
+    """Collects what happens to the messages of one session. Any thread may write into it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reports: list[tuple[str, DeliveryReport]] = []
+        self._refusals: list[Refusal] = []
+        self._refused_count = 0
+        self._failures: list[str] = []
+
+    def add_report(self, reader: str, report: "DeliveryReport") -> None:
+        """Enters what a reader counted.
+
+        Args:
+            reader: The reader's class name.
+            report: Its report, final.
+        """
+        with self._lock:
+            self._reports.append((reader, report))
+
+    def refuse(self, message: Mapping[str, Any], reason: BaseException) -> None:
+        """Enters a message that the handler did not take.
+
+        Args:
+            message: The message as it stands on the wire, decoded.
+            reason: What the handler raised.
+        """
+        with self._lock:
+            self._refused_count += 1
+            if len(self._refusals) < _REFUSALS_KEPT:
+                self._refusals.append(
+                    Refusal(
+                        method=str(message.get("method")),
+                        reason=_describe(reason),
+                        # The params may be 200 MB; their beginning is enough to find them.
+                        head=shorten(_SHORT.repr(message.get("params"))),
+                    )
+                )
+
+    def fail(self, origin: str, error: BaseException | None) -> None:
+        """Enters the death of a reader: what it had not read yet is lost, and nobody counted it.
+
+        Args:
+            origin: What died, in words.
+            error: What it died of.
+        """
+        with self._lock:
+            self._failures.append(origin if error is None else f"{origin}: {_describe(error)}")
+
+    def outcome(self, *, opened: bool, closed: bool) -> Outcome:
+        """The verdict, once nothing more can arrive.
+
+        Args:
+            opened: Whether any writer said ``opened``.
+            closed: Whether every writer said ``closed``.
+        """
+        with self._lock:
+            reports = tuple(report for _, report in self._reports)
+            losses = self._losses(reports)
+            repairs = _repairs(reports)
+            silences: tuple[str, ...] = ()
+            if not opened:
+                silences = ("no opened message",)
+            elif not closed:
+                silences = ("no closed message",)
+            return Outcome(
+                losses=losses,
+                repairs=repairs,
+                silences=silences,
+                reports=reports,
+                text=self._text(losses, repairs, silences),
+            )
+
+    def _losses(self, reports: "Sequence[DeliveryReport]") -> tuple[str, ...]:
+        losses: list[str] = []
+        if rejected := sum(report.rejected_count for report in reports):
+            losses.append(f"{count(rejected, 'line')} rejected")
+        if missing := sum(report.missing_count for report in reports):
+            losses.append(f"{count(missing, 'message')} missing")
+        if self._refused_count:
+            losses.append(f"{count(self._refused_count, 'message')} refused by Dagster")
+        losses.extend(f"counts unknown, the reader died in {failure}" for failure in self._failures)
+        return tuple(losses)
+
+    def _text(self, losses: Sequence[str], repairs: Sequence[str], silences: Sequence[str]) -> str:
+        if losses:
+            head = f"Messages from the external process were lost: {'; '.join(losses)}."
+        elif repairs or silences:
+            head = (
+                "The messages from the external process are not as they should be:"
+                f" {'; '.join((*repairs, *silences))}."
+            )
+        else:
+            head = "Every message from the external process was delivered."
+        parts = [head]
+        parts.extend(f"{reader}: {report}" for reader, report in self._reports)
+        if not self._reports:
+            parts.append("No delivery report: the message reader does not count.")
+        if self._refusals:
+            lines = [f"Refused by Dagster ({self._refused_count}):"]
+            lines.extend(f"  {refusal}" for refusal in self._refusals)
+            if more := self._refused_count - len(self._refusals):
+                lines.append(f"  … and {more} more")
+            parts.append("\n".join(lines))
+        return "\n".join(parts)
+
+
+def _describe(error: BaseException) -> str:
+    return shorten("".join(traceback.format_exception_only(type(error), error)), 500)
+
+
+def _repairs(reports: "Sequence[DeliveryReport]") -> tuple[str, ...]:
+    counts: dict[str, int] = {}
+    for report in reports:
+        for what, times in report.repaired.items():
+            counts[what] = counts.get(what, 0) + times
+    repairs = [f"{what} ({times:,})" for what, times in counts.items()]
+    if repeated := sum(report.repeated_count for report in reports):
+        repairs.append(f"{count(repeated, 'repeated message')} dropped")
+    return tuple(repairs)

@@ -1,0 +1,87 @@
+"""Stores results of a step that is about to fail.
+
+Dagster turns results into events only when the step yields them, which a failing step no longer
+does. So the same functions that would have done it are called here, which gives the events the
+tags, partitions and data versions that they would have had. They are internal to Dagster; where
+they are not as expected the results are not kept, and a warning says so.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckResult,
+    MaterializeResult,
+    Output,
+)
+from dagster._core.definitions.metadata import normalize_metadata
+from dagster._core.execution.plan import execute_step
+from dagster._core.execution.plan.outputs import StepOutputHandle
+
+from ._types import Context, Result
+
+
+def store_partial_results(context: Context, results: Sequence[Result]) -> None:
+    """Stores results as events now, as if the step had yielded them.
+
+    I/O managers are not called, and no step output is stored: the step has failed. One result
+    that can't be stored does not stop the others.
+
+    Args:
+        context: The context of the step. In an op without assets, and in direct invocation,
+            there are no such events and nothing happens.
+        results: What the external process reported.
+    """
+    if not results or not context.has_assets_def:
+        return
+    stored = 0
+    seen: set[str] = set()
+    for result in results:
+        stored += _store(context, result, seen)
+    if stored:
+        context.log.info(f"[ironpipe] kept {stored} results of the failing step.")
+
+
+def _store(context: Context, result: Result, seen: set[str]) -> int:
+    """Stores one result, and says how many events it made."""
+    stored = 0
+    try:
+        for _ in _events(context, result, seen):
+            stored += 1
+    except Exception as error:
+        context.log.warning(
+            f"[ironpipe] a result of the failing step could not be kept: {_name(result)}: {error!r}"
+        )
+    return stored
+
+
+def _events(context: Context, result: Result, seen: set[str]) -> Iterator[Any]:
+    """Making an event stores it."""
+    step_context = context.get_step_execution_context()
+    process: Any = execute_step._process_user_event
+    store: Any = execute_step._log_materialization_or_observation_events_for_asset
+    for event in process(step_context, result):
+        if isinstance(event, AssetCheckEvaluation):
+            context.log_event(event)
+            yield event
+        elif isinstance(event, Output) and isinstance(result, MaterializeResult):
+            name = event.output_name
+            if name in seen:
+                raise ValueError("it was reported twice")
+            seen.add(name)
+            added = normalize_metadata(step_context.get_output_metadata(name) or {})
+            output = event.with_metadata({**event.metadata, **added})
+            handle = StepOutputHandle(step_key=step_context.step.key, output_name=name)
+            yield from store(
+                step_context=step_context,
+                output_context=step_context.get_output_context(handle, output.metadata),
+                output=output,
+                output_def=step_context.op_def.output_def_named(name),
+                manager_metadata={},
+            )
+
+
+def _name(result: Result) -> str:
+    key = result.asset_key.to_user_string() if result.asset_key else "an asset"
+    return f"check {result.check_name} of {key}" if isinstance(result, AssetCheckResult) else key

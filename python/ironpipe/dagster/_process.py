@@ -1,0 +1,174 @@
+"""The external process, and what it writes to stderr."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+
+_TAIL_BYTES = 16 * 1024
+_TAIL_LINES = 20
+
+
+class ExternalProcess:
+    """A running external process. Its stdout and stderr never fill up and block it.
+
+    Args:
+        command: As for ``subprocess.Popen``; nothing goes through a shell.
+        cwd: The directory to run it in.
+        env: Its whole environment.
+        forward_stdio: Whether its output goes where this process's output goes (in a run: to the
+            compute logs). If not, it is dropped.
+
+    Raises:
+        OSError: It can't be started.
+    """
+
+    def __init__(
+        self,
+        command: str | Sequence[str],
+        *,
+        cwd: str | None,
+        env: Mapping[str, str],
+        forward_stdio: bool,
+    ):
+        self._stderr = _StderrTee(forward=forward_stdio)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdout=None if forward_stdio else subprocess.DEVNULL,
+                stderr=self._stderr.write_end,
+            )
+        except BaseException:
+            self._stderr.abandon()
+            raise
+        self._stderr.start()
+
+    def __enter__(self) -> "ExternalProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the watch over it. Does not end the process."""
+        self._stderr.release()
+
+    def wait(self) -> int:
+        """Waits for its end.
+
+        Returns:
+            The return code, negative for a signal.
+        """
+        returncode = self._process.wait()
+        self._stderr.drain()
+        return returncode
+
+    def interrupt(self, timeout: float) -> bool:
+        """Sends it SIGINT, so that it may end by itself.
+
+        Args:
+            timeout: How long to wait for that, in seconds.
+
+        Returns:
+            Whether it has ended.
+        """
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    @property
+    def stderr_tail(self) -> str:
+        """The last lines that it wrote to stderr."""
+        return self._stderr.tail
+
+
+class _StderrTee:
+    """Passes a process's stderr on to where ours goes, and remembers its end.
+
+    A thread does it until the last holder of the pipe has closed it. That may be a grandchild
+    which outlives the process, so nobody waits for that thread: :py:meth:`drain` waits only for
+    what has been written by now.
+    """
+
+    def __init__(self, *, forward: bool):
+        self._target: int | None = None
+        if forward:
+            # A copy, as an inheriting child would have: it goes on pointing to this step's
+            # compute log when descriptor 2 no longer does.
+            with contextlib.suppress(OSError):
+                self._target = os.dup(2)
+        self._read_end, self.write_end = os.pipe()
+        self._wake_read, self._wake_write = os.pipe()
+        self._drained = threading.Event()
+        self._released = False
+        self._kept = b""
+
+    def start(self) -> None:
+        """Begins to pass on; the child has its end of the pipe."""
+        os.close(self.write_end)
+        threading.Thread(target=self._run, name="ironpipe-stderr", daemon=True).start()
+
+    def abandon(self) -> None:
+        """Closes everything; there is no child."""
+        for descriptor in (self.write_end, self._read_end, self._wake_read, self._wake_write):
+            os.close(descriptor)
+        self._close_target()
+
+    def drain(self) -> None:
+        """Waits until everything that is in the pipe now has been passed on."""
+        self.release()
+        self._drained.wait()
+
+    def release(self) -> None:
+        """Says that nobody will ask for more than is there now."""
+        if not self._released:
+            self._released = True
+            os.close(self._wake_write)
+
+    @property
+    def tail(self) -> str:
+        """The last lines so far."""
+        lines = self._kept.decode(errors="replace").splitlines()[-_TAIL_LINES:]
+        return "\n".join(f"  {line}" for line in lines)
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._read_end, select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
+        try:
+            while True:
+                ready = {descriptor for descriptor, _ in poll.poll()}
+                if self._read_end in ready:
+                    data = os.read(self._read_end, 65536)
+                    if not data:
+                        break
+                    self._pass_on(data)
+                elif self._wake_read in ready:
+                    # Asked to drain, and nothing is left to read.
+                    poll.unregister(self._wake_read)
+                    self._drained.set()
+        finally:
+            self._drained.set()
+            os.close(self._read_end)
+            os.close(self._wake_read)
+            self._close_target()
+
+    def _pass_on(self, data: bytes) -> None:
+        self._kept = (self._kept + data)[-_TAIL_BYTES:]
+        rest = memoryview(data)
+        try:
+            while self._target is not None and rest:
+                rest = rest[os.write(self._target, rest) :]
+        except OSError:
+            # Nobody listens any more. The process must not notice: reading goes on.
+            self._close_target()
+
+    def _close_target(self) -> None:
+        if self._target is not None:
+            os.close(self._target)
+            self._target = None

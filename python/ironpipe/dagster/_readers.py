@@ -1,0 +1,216 @@
+"""Message readers for files, on the engine's reader."""
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import dagster
+from dagster_pipes import (
+    PIPES_PROTOCOL_VERSION,
+    PIPES_PROTOCOL_VERSION_FIELD,
+    PipesDefaultMessageWriter,
+    PipesMessage,
+    PipesParams,
+)
+
+import ironpipe
+
+from ._handler import find_handler
+from ._ledger import Ledger
+from ._policy import OnIncomplete, check_on_incomplete, resolve_on_incomplete
+from ._settle import settle
+
+_MESSAGES_FILENAME = "messages"
+
+
+class PipesFileMessageReader(dagster.PipesFileMessageReader):
+    """Reads messages from a file as they are written.
+
+    One reader may serve several sessions, also at the same time as long as the paths differ.
+
+    Args:
+        path: The file. It is created, or emptied, when a session opens.
+        include_stdio_in_messages: Whether the external process is to send its stdout and stderr
+            as messages.
+        cleanup_file: Whether to delete the file when the session closes.
+        on_incomplete: What to do where messages were lost, in sessions that do not say so
+            themselves. By default the environment variable ``IRONPIPE_ON_INCOMPLETE`` decides,
+            else ``"fail"``.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        include_stdio_in_messages: bool = False,
+        cleanup_file: bool = True,
+        *,
+        on_incomplete: OnIncomplete | None = None,
+    ):
+        super().__init__(path, include_stdio_in_messages, cleanup_file)
+        self._on_incomplete = check_on_incomplete(on_incomplete)
+
+    @property
+    def on_incomplete(self) -> OnIncomplete | None:
+        """What was asked for when the reader was made."""
+        return self._on_incomplete
+
+    @contextmanager
+    def read_messages(
+        self, handler: dagster.PipesMessageHandler
+    ) -> Generator[PipesParams, None, None]:
+        """Follows the file in a thread until the session closes, then reads it to its end.
+
+        Args:
+            handler: Takes the messages.
+
+        Yields:
+            The params that tell the external process where to write.
+
+        Raises:
+            MessagesLostError: The session is not one of ours, which would say so itself, and
+                messages were lost.
+            OSError: The file can't be created.
+        """
+        # An existing file is emptied and a new one gets the usual mode, as with the official
+        # reader: the external process may belong to another user.
+        path = Path(self._path)
+        path.write_bytes(b"")
+        try:
+            with _follow(self, self._path, handler, self._on_incomplete):
+                yield _params(self._path, self._include_stdio_in_messages)
+        finally:
+            if self._cleanup_file:
+                path.unlink(missing_ok=True)
+
+
+class PipesTempFileMessageReader(dagster.PipesTempFileMessageReader):
+    """Reads messages from a file in a private temporary directory, one for each session.
+
+    One reader may serve several sessions, also at the same time.
+
+    Args:
+        include_stdio_in_messages: Whether the external process is to send its stdout and stderr
+            as messages.
+        on_incomplete: What to do where messages were lost, in sessions that do not say so
+            themselves. By default the environment variable ``IRONPIPE_ON_INCOMPLETE`` decides,
+            else ``"fail"``.
+    """
+
+    def __init__(
+        self,
+        include_stdio_in_messages: bool = False,
+        *,
+        on_incomplete: OnIncomplete | None = None,
+    ):
+        super().__init__(include_stdio_in_messages)
+        self._on_incomplete = check_on_incomplete(on_incomplete)
+
+    @property
+    def on_incomplete(self) -> OnIncomplete | None:
+        """What was asked for when the reader was made."""
+        return self._on_incomplete
+
+    @contextmanager
+    def read_messages(
+        self, handler: dagster.PipesMessageHandler
+    ) -> Generator[PipesParams, None, None]:
+        """Follows a new file in a thread until the session closes, then reads it to its end.
+
+        Args:
+            handler: Takes the messages.
+
+        Yields:
+            The params that tell the external process where to write.
+
+        Raises:
+            MessagesLostError: The session is not one of ours, which would say so itself, and
+                messages were lost.
+            OSError: The file can't be created.
+        """
+        with tempfile.TemporaryDirectory(prefix="ironpipe-") as directory:
+            path = str(Path(directory, _MESSAGES_FILENAME))
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            with _follow(self, path, handler, self._on_incomplete):
+                yield _params(path, self._include_stdio_in_messages)
+
+
+def _params(path: str, include_stdio_in_messages: bool) -> PipesParams:
+    return {
+        PipesDefaultMessageWriter.FILE_PATH_KEY: path,
+        PipesDefaultMessageWriter.INCLUDE_STDIO_IN_MESSAGES_KEY: include_stdio_in_messages,
+    }
+
+
+@contextmanager
+def _follow(
+    reader: dagster.PipesMessageReader,
+    path: str,
+    handler: dagster.PipesMessageHandler,
+    on_incomplete: OnIncomplete | None,
+) -> Generator[None, None, None]:
+    """Hands the messages of a file to the handler while the block runs, and the rest at its end.
+
+    All state of a session is here and not on the reader, so that a reader can serve many.
+    """
+    ours = find_handler(handler)
+    # Our own session settles at its very end; for others it is done here.
+    ledger = Ledger() if ours is None else ours.ledger
+    policy = resolve_on_incomplete(on_incomplete)
+    name = type(reader).__name__
+    abandoned = threading.Event()
+    messages = ironpipe.tail_messages(path, until_closed=False)
+
+    def hand_over(wire: dict[str, Any]) -> None:
+        try:
+            handler.handle_message(cast("PipesMessage", wire))
+        except Exception as error:
+            ledger.refuse(wire, error)
+
+    def read() -> None:
+        try:
+            for message in messages:
+                if abandoned.is_set():
+                    break
+                wire = {
+                    PIPES_PROTOCOL_VERSION_FIELD: PIPES_PROTOCOL_VERSION,
+                    "method": message.method,
+                    "params": message.params,
+                }
+                hand_over(wire)
+        except BaseException as error:
+            origin = f"{name} reader thread"
+            if ours is None:
+                ledger.fail(origin, error)
+            handler.report_pipes_framework_exception(origin, sys.exc_info())
+
+    thread = threading.Thread(target=read, name=f"ironpipe-{name}", daemon=True)
+    thread.start()
+    failure: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        try:
+            messages.finish()
+            thread.join()
+        except BaseException:
+            # Interrupted while the rest was read: nothing more may reach the step's log.
+            abandoned.set()
+            raise
+        ledger.add_report(name, messages.report)
+        messages.close()
+        if ours is None:
+            report = messages.report
+            settle(
+                ledger.outcome(opened=report.opened > 0, closed=report.closed > 0),
+                context=handler._context,
+                on_incomplete=policy,
+                error=failure,
+            )

@@ -1,0 +1,114 @@
+"""The end of a session: the rule of loss, applied once everything has been read."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from dagster import DagsterEvent, MetadataValue
+from dagster._core.errors import DagsterInvalidPropertyError
+from dagster._core.events import EngineEventData
+
+from ._errors import MessagesLostError, ProcessFailedError
+from ._ledger import Outcome
+from ._policy import OnIncomplete
+from ._types import Context
+
+_FLAWED = "[ironpipe] the messages of the external process were repaired"
+_LOST = "[ironpipe] messages of the external process were lost"
+
+
+def settle(
+    outcome: Outcome,
+    *,
+    context: Context,
+    on_incomplete: OnIncomplete,
+    error: BaseException | None,
+    before_failure: Callable[[], None] = lambda: None,
+) -> None:
+    """Stores what there is to say about the delivery, and fails the step where messages were lost.
+
+    An error that is already on its way is never replaced, least of all an interruption: it gets
+    the report as a note instead.
+
+    Args:
+        outcome: The verdict on the session.
+        context: The context of the step.
+        on_incomplete: What a loss does.
+        error: The exception that is ending the session, if one is.
+        before_failure: Called once if the step is going to fail.
+
+    Raises:
+        MessagesLostError: Messages were lost, and nothing else has failed the step.
+    """
+    flawed = bool(outcome.losses or outcome.repairs)
+    red = bool(outcome.losses) or (
+        on_incomplete == "strict" and bool(outcome.repairs or outcome.silences)
+    )
+    red = red and on_incomplete in ("strict", "fail")
+
+    if error is not None:
+        _annotate(error, outcome)
+        try:
+            if not isinstance(error, GeneratorExit):
+                before_failure()
+            if flawed:
+                _store_report(context, outcome)
+        except Exception as trouble:
+            _add_note(error, f"[ironpipe] the delivery report could not be stored: {trouble!r}")
+        return
+
+    if flawed:
+        _store_report(context, outcome)
+    if outcome.repairs and on_incomplete != "ignore":
+        context.log.warning(f"{_FLAWED}: {'; '.join(outcome.repairs)}.")
+    if red:
+        before_failure()
+        raise MessagesLostError(outcome.text, outcome.reports)
+    if outcome.losses and on_incomplete == "warn":
+        context.log.warning(f"[ironpipe] {outcome.text}")
+
+
+def _annotate(error: BaseException, outcome: Outcome) -> None:
+    if isinstance(error, ProcessFailedError):
+        error.delivery_report = outcome.text
+        error.reports = outcome.reports
+    elif outcome.losses:
+        _add_note(error, f"[ironpipe] {outcome.text}")
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    # Before Python 3.11 nothing prints notes; there the stored event has to do.
+    if sys.version_info >= (3, 11):
+        error.add_note(note)
+
+
+def _store_report(context: Context, outcome: Outcome) -> None:
+    message = _LOST if outcome.losses else _FLAWED
+    metadata: dict[str, Any] = {"delivery_report": MetadataValue.text(outcome.text)}
+    if outcome.losses:
+        metadata["lost"] = MetadataValue.text("; ".join(outcome.losses))
+    if outcome.repairs:
+        metadata["repaired"] = MetadataValue.text("; ".join(outcome.repairs))
+    for name, number in _counts(outcome).items():
+        metadata[name] = MetadataValue.int(number)
+    try:
+        step_context = context.get_step_execution_context()
+    except DagsterInvalidPropertyError:
+        # Direct invocation: there is no event log.
+        context.log.info(f"{message}\n{outcome.text}")
+        return
+    DagsterEvent.engine_event(step_context, message, EngineEventData(metadata=metadata))
+
+
+def _counts(outcome: Outcome) -> dict[str, int]:
+    if not outcome.reports:
+        return {}
+    return {
+        name: sum(getattr(report, attribute) for report in outcome.reports)
+        for name, attribute in (
+            ("delivered", "delivered"),
+            ("rejected", "rejected_count"),
+            ("missing", "missing_count"),
+            ("repeated", "repeated_count"),
+        )
+    }

@@ -1,0 +1,11 @@
+"""Names for types that Dagster leaves half open."""
+
+from typing import Any, TypeAlias
+
+from dagster import AssetCheckResult, AssetExecutionContext, MaterializeResult, OpExecutionContext
+
+Context: TypeAlias = OpExecutionContext | AssetExecutionContext
+"""What Dagster's own Pipes functions take as the context of a step."""
+
+Result: TypeAlias = MaterializeResult[Any] | AssetCheckResult
+"""What an external process reports: Dagster's ``PipesExecutionResult``."""

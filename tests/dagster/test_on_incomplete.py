@@ -1,0 +1,195 @@
+"""What a loss does: on_incomplete, its environment variable, keep_partial_results."""
+
+import logging
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dagster_harness import Stored, asset_of, command, run, run_command
+from ironpipe.dagster import (
+    MessagesLostError,
+    PipesSubprocessClient,
+    PipesTempFileMessageReader,
+    open_pipes_session,
+)
+
+LOSSY = "not-json"
+
+
+def outcome(client: PipesSubprocessClient, mode: str, instance: dg.DagsterInstance) -> Stored:
+    return run_command(client, command("misbehave.py", mode), instance=instance)
+
+
+@pytest.mark.parametrize(
+    ("mode", "policy", "success", "warnings"),
+    [
+        ("not-json", "strict", False, 0),
+        ("not-json", "fail", False, 0),
+        ("not-json", "warn", True, 1),
+        ("not-json", "ignore", True, 0),
+        ("blank-line", "strict", False, 1),
+        ("blank-line", "fail", True, 1),
+        ("blank-line", "warn", True, 1),
+        ("blank-line", "ignore", True, 0),
+        ("no-closed", "strict", False, 1),
+        ("no-closed", "fail", True, 1),
+        ("no-closed", "ignore", True, 1),
+        ("silent", "strict", False, 1),
+        ("well-behaved", "strict", True, 0),
+        ("exit-code", "ignore", False, 0),
+    ],
+)
+def test_policies(
+    mode: str, policy: Any, success: bool, warnings: int, instance: dg.DagsterInstance
+) -> None:
+    stored = outcome(PipesSubprocessClient(on_incomplete=policy), mode, instance)
+    assert stored.success is success, stored.failure()
+    assert len(stored.logs(logging.WARNING)) == warnings
+    # Whatever the policy, what was lost or repaired stands in the event log.
+    assert len(stored.reports()) == (mode in ("not-json", "blank-line"))
+
+
+def test_warn_says_what_was_lost(instance: dg.DagsterInstance) -> None:
+    stored = outcome(PipesSubprocessClient(on_incomplete="warn"), LOSSY, instance)
+    (warning,) = stored.logs(logging.WARNING)
+    assert "1 line rejected" in warning
+    assert "loading data..." in warning
+
+
+def test_the_environment_decides_where_nobody_else_does(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IRONPIPE_ON_INCOMPLETE", "warn")
+    assert outcome(PipesSubprocessClient(), LOSSY, instance).success
+    assert not outcome(PipesSubprocessClient(on_incomplete="fail"), LOSSY, instance).success
+
+
+def test_a_reader_decides_before_the_environment(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IRONPIPE_ON_INCOMPLETE", "fail")
+    reader = PipesTempFileMessageReader(on_incomplete="ignore")
+    assert outcome(PipesSubprocessClient(message_reader=reader), LOSSY, instance).success
+    client = PipesSubprocessClient(message_reader=reader, on_incomplete="fail")
+    assert not outcome(client, LOSSY, instance).success
+
+
+def test_a_wrong_choice_is_named(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong: Any = "explode"
+    with pytest.raises(dg.DagsterInvariantViolationError, match="on_incomplete must be one of"):
+        PipesSubprocessClient(on_incomplete=wrong)
+    monkeypatch.setenv("IRONPIPE_ON_INCOMPLETE", "explode")
+    stored = outcome(PipesSubprocessClient(), "well-behaved", instance)
+    assert not stored.success
+    assert "IRONPIPE_ON_INCOMPLETE must be one of" in stored.failure()
+    assert "explode" in stored.failure()
+
+
+def test_the_error_holds_the_reports(instance: dg.DagsterInstance) -> None:
+    caught: list[MessagesLostError] = []
+
+    def body(context: dg.AssetExecutionContext) -> None:
+        client = PipesSubprocessClient()
+        try:
+            client.run(context=context, command=command("misbehave.py", "lines-removed"))
+        except MessagesLostError as error:
+            caught.append(error)
+            raise
+
+    run(asset_of(body), instance=instance)
+    (report,) = caught[0].reports
+    assert report.missing_count == 3
+    assert not report.is_complete
+    assert [writer.writer for writer in report.writers] == ["handmade"]
+
+
+# --- partial results -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["results-then-not-json", "results-then-exit-code"])
+def test_results_are_not_kept_unless_asked(mode: str, instance: dg.DagsterInstance) -> None:
+    stored = outcome(PipesSubprocessClient(), mode, instance)
+    assert not stored.success
+    assert stored.materializations() == []
+    assert stored.checks() == []
+
+
+def test_partial_results_are_stored_as_they_would_have_been(
+    instance: dg.DagsterInstance,
+) -> None:
+    lossy = command("misbehave.py", "results-then-not-json")
+    kept = run_command(PipesSubprocessClient(keep_partial_results=True), lossy, instance=instance)
+    with dg.DagsterInstance.ephemeral() as another:
+        normal = run_command(PipesSubprocessClient(on_incomplete="ignore"), lossy, instance=another)
+    assert not kept.success
+    assert "1 line rejected" in kept.failure()
+    (materialization,) = kept.materializations()
+    (expected,) = normal.materializations()
+    assert materialization == expected
+    assert materialization.tags is not None
+    assert materialization.tags["dagster/data_version"] == "v7"
+    assert materialization.metadata["rows"].value == 42
+    (check,) = kept.checks()
+    assert check == normal.checks()[0]._replace(
+        target_materialization_data=check.target_materialization_data
+    )
+
+
+def test_partial_results_of_a_process_that_failed(instance: dg.DagsterInstance) -> None:
+    client = PipesSubprocessClient(keep_partial_results=True)
+    stored = outcome(client, "results-then-exit-code", instance)
+    assert not stored.success
+    assert "code 3" in stored.failure()
+    assert len(stored.materializations()) == 1
+
+
+def test_partial_results_of_a_partitioned_multi_asset(instance: dg.DagsterInstance) -> None:
+    client = PipesSubprocessClient(keep_partial_results=True)
+
+    @dg.multi_asset(
+        specs=[dg.AssetSpec("a"), dg.AssetSpec("b", deps=["a"])],
+        partitions_def=dg.StaticPartitionsDefinition(["x", "y"]),
+        can_subset=True,
+    )
+    def both(context: dg.AssetExecutionContext) -> Any:
+        argv = command("misbehave.py", "results-then-exit-code")
+        return client.run(context=context, command=argv).get_results()
+
+    stored = run(both, instance=instance, partition_key="y")
+    assert not stored.success
+    (materialization,) = stored.materializations()
+    assert materialization.asset_key == dg.AssetKey("a")
+    assert materialization.partition == "y"
+
+
+def test_results_already_handed_out_are_not_stored_twice(instance: dg.DagsterInstance) -> None:
+    def body(context: dg.AssetExecutionContext) -> Any:
+        with open_pipes_session(
+            context,
+            dg.PipesTempFileContextInjector(),
+            PipesTempFileMessageReader(),
+            keep_partial_results=True,
+        ) as session:
+            session.message_handler.handle_message(materialization_message("a"))
+            yield from session.get_results()
+            raise ValueError("after the first result")
+
+    @dg.asset(name="a")
+    def definition(context: dg.AssetExecutionContext) -> Any:
+        yield from body(context)
+
+    stored = run(definition, instance=instance)
+    assert not stored.success
+    assert "after the first result" in stored.failure()
+    assert len(stored.materializations()) == 1
+
+
+def materialization_message(asset_key: str) -> Any:
+    return {
+        "__dagster_pipes_version": "0.1",
+        "method": "report_asset_materialization",
+        "params": {"asset_key": asset_key, "metadata": None, "data_version": None},
+    }

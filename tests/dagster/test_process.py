@@ -1,0 +1,159 @@
+"""The external process: its output, its bootstrap values, its end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dagster_harness import PROCESSES, asset_of, command, run, run_command
+from ironpipe.dagster import PipesSubprocessClient, ProcessFailedError
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+NOISE = "import os; os.write(1, b'to stdout\\n'); os.write(2, b'to stderr\\n')"
+
+
+def test_output_stands_in_the_compute_logs(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        stored = run_command(PipesSubprocessClient(), python(NOISE), instance=instance)
+        (captured,) = stored.events(dg.DagsterEventType.LOGS_CAPTURED)
+        key = instance.compute_log_manager.build_log_key_for_run(
+            stored.entries[0].run_id, captured.logs_captured_data.file_key
+        )
+        data = instance.compute_log_manager.get_log_data(key)
+    assert b"to stdout" in (data.stdout or b"").splitlines()
+    assert b"to stderr" in (data.stderr or b"").splitlines()
+
+
+def test_output_is_not_forwarded_if_so_asked(
+    instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_command(PipesSubprocessClient(forward_stdio=True), python(NOISE), instance=instance)
+    captured = capfd.readouterr()
+    assert "to stdout\n" in captured.out
+    assert "to stderr\n" in captured.err
+    run_command(PipesSubprocessClient(forward_stdio=False), python(NOISE), instance=instance)
+    captured = capfd.readouterr()
+    assert "to stdout\n" not in captured.out
+    assert "to stderr\n" not in captured.err
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_much_output_blocks_nobody(forward: bool, instance: dg.DagsterInstance) -> None:
+    client = PipesSubprocessClient(forward_stdio=forward)
+    much = "import os; [os.write(fd, b'x' * 1023 + b'\\n') for fd in (1, 2) for _ in range(300)]"
+    assert run_command(client, python(much), instance=instance).success
+
+
+def test_the_end_of_stderr_is_in_the_error(instance: dg.DagsterInstance) -> None:
+    caught: list[ProcessFailedError] = []
+
+    def body(context: dg.AssetExecutionContext) -> None:
+        client = PipesSubprocessClient(forward_stdio=False)
+        try:
+            client.run(context=context, command=command("misbehave.py", "exit-code"))
+        except ProcessFailedError as error:
+            caught.append(error)
+            raise
+
+    stored = run(asset_of(body), instance=instance)
+    (error,) = caught
+    assert error.returncode == 3
+    assert error.signal_name is None
+    assert error.stderr_tail.splitlines()[-1].strip() == "stderr line 29"
+    assert "stderr line 9\n" not in str(error)
+    assert error.reports[0].delivered == 12
+    assert str(error) in stored.failure()
+
+
+def test_a_grandchild_that_keeps_stderr_open_is_not_waited_for(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    # The grandchild holds stderr until somebody opens the fifo, which nobody does before the end.
+    code = (
+        "import os, subprocess, sys\n"
+        f"os.mkfifo({str(fifo)!r})\n"
+        f"subprocess.Popen(['sh', '-c', 'read line < {fifo}'])\n"
+        "sys.stderr.write('last words\\n')\n"
+        "sys.exit(5)\n"
+    )
+    stored = run_command(PipesSubprocessClient(), python(code), instance=instance)
+    assert "failed with code 5" in stored.failure()
+    assert "last words" in stored.failure()
+    fifo.write_text("go\n")
+
+
+def test_a_signal_is_named(instance: dg.DagsterInstance) -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    stored = run_command(PipesSubprocessClient(), python(code), instance=instance)
+    assert "failed with code -15: killed by SIGTERM" in stored.failure()
+
+
+# --- bootstrap values ----------------------------------------------------------------------------
+
+READ_EXTRA = (
+    "from dagster_pipes import open_dagster_pipes\n"
+    "with open_dagster_pipes() as pipes:\n"
+    "    pipes.report_custom_message(len(pipes.get_extra('noise')))\n"
+)
+
+
+def test_a_context_above_the_kernels_limit_goes_through_a_file(
+    instance: dg.DagsterInstance,
+) -> None:
+    # Random enough not to compress below the limit.
+    noise = json.dumps([hash((i, str(i))) for i in range(20_000)])
+    lengths: list[Any] = []
+
+    def body(context: dg.AssetExecutionContext) -> Any:
+        client = PipesSubprocessClient(context_injector=dg.PipesEnvContextInjector())
+        argv = python(READ_EXTRA)
+        invocation = client.run(context=context, command=argv, extras={"noise": noise})
+        lengths.extend(invocation.get_custom_messages())
+        return (*invocation.get_results(), dg.AssetCheckResult(passed=True))
+
+    stored = run(asset_of(body), instance=instance)
+    assert stored.success, stored.failure()
+    assert lengths == [len(noise)]
+
+
+def test_params_that_fit_nowhere_are_named(instance: dg.DagsterInstance) -> None:
+    class Verbose(dg.PipesEnvContextInjector):
+        def inject_context(self, context_data: Any) -> Any:
+            from contextlib import nullcontext
+
+            noise = json.dumps([hash((i, str(i))) for i in range(20_000)])
+            return nullcontext({"secret_place": noise})
+
+    client = PipesSubprocessClient(context_injector=Verbose())
+    stored = run_command(client, python(NOISE), instance=instance)
+    assert "DAGSTER_PIPES_CONTEXT would be" in stored.failure()
+    assert "131,071" in stored.failure()
+    assert "secret_place" in stored.failure()
+
+
+# --- interruption --------------------------------------------------------------------------------
+
+
+def test_an_interruption_is_forwarded(tmp_path: Path) -> None:
+    # In a process of its own, since it sends signals to itself.
+    done = subprocess.run(
+        [sys.executable, str(PROCESSES / "interrupted_run.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert facts["raised"] == "DagsterExecutionInterruptedError"
+    assert "sending SIGINT to subprocess" in facts["logs"]
+    # The process got its SIGINT, and what it said then arrived.
+    assert "interrupted, bye" in facts["logs"]
