@@ -6,3 +6,8 @@ pub mod framing;
 pub mod protocol;
 
 pub use error::{Error, Result};
+pub use protocol::asset_key::AssetKey;
+pub use protocol::level::Level;
+pub use protocol::message::{Message, Severity};
+pub use protocol::metadata::{Metadata, MetadataValue};
+pub use protocol::value::Value;

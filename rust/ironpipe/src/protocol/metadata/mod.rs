@@ -2,8 +2,10 @@
 
 mod check;
 mod table;
+mod value;
 
 pub use check::{check, check_map};
+pub use value::{Metadata, MetadataValue, TableColumn, TableColumnDep};
 
 /// The type of a metadata value, as its name stands on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

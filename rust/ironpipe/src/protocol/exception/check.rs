@@ -1,7 +1,7 @@
-//! The exception of a `closed` message.
+//! What Dagster takes as the exception of a `closed` message.
 
-use super::parts::{Key, Part, elements};
-use super::scan::{Kind, Scanner};
+use crate::protocol::parts::{Key, Part, elements};
+use crate::protocol::scan::{Kind, Scanner};
 
 /// The keys Dagster wants in every exception.
 const KEYS: [&str; 5] = ["message", "stack", "name", "cause", "context"];
