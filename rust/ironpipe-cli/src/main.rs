@@ -1,2 +1,31 @@
 //! The `ironpipe` command.
-fn main() {}
+//!
+//! Data goes to stdout, words to stderr. Each command is one file under `commands`; what several of
+//! them print lies under `output`.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod exit;
+mod hosted;
+mod output;
+
+use clap::Parser;
+
+/// Host and inspect Dagster Pipes processes.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> std::process::ExitCode {
+    match Cli::parse().command.run() {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            let red = output::style::ERROR;
+            anstream::eprintln!("{red}error{red:#}: {failure}");
+            failure.code.into()
+        }
+    }
+}

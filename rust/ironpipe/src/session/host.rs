@@ -1,0 +1,305 @@
+//! Hosts an external process without Dagster: gives it a context, and reads its messages.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::protocol::bootstrap::{ContextParams, MessagesParams, encode_param};
+use crate::protocol::bootstrap::{DAGSTER_PIPES_CONTEXT_ENV_VAR, DAGSTER_PIPES_MESSAGES_ENV_VAR};
+use crate::protocol::value::Value;
+use crate::reader::{MessageReader, ReaderHandle, TailOptions};
+use crate::{Error, Result};
+
+/// How a [`Session`] is opened.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// Where the private directory is made; the system's place for temporary files by default.
+    pub parent: Option<PathBuf>,
+    /// Where the messages go. The file must not exist yet, and stays when the session ends. By
+    /// default it lies in the private directory, and goes with that.
+    pub messages: Option<PathBuf>,
+    /// Asks the process to send what it prints as messages, too.
+    pub include_stdio: bool,
+    /// How the messages are followed.
+    pub tail: TailOptions,
+}
+
+/// The host's end of one run of an external process.
+///
+/// Its files lie in a directory that only this user may enter (0700), are made exclusively and
+/// without following links (0600), and are removed with the session.
+#[derive(Debug)]
+pub struct Session {
+    reader: MessageReader,
+    context_path: PathBuf,
+    messages_path: PathBuf,
+    env: [(&'static str, String); 2],
+    /// Invariant: after `reader`, so that it is dropped after it. It removes the files.
+    directory: TempDir,
+}
+
+impl Session {
+    /// Opens a session that gives the process this context.
+    ///
+    /// # Errors
+    /// [`Error::Context`] where the context is none, [`Error::Channel`] where a file can't be made.
+    pub fn open(context: &[u8], options: SessionOptions) -> Result<Session> {
+        check_context(context)?;
+        let parent = options.parent.unwrap_or_else(std::env::temp_dir);
+        let directory = private_directory(&parent)?;
+        if directory.path().to_str().is_none() {
+            let reason = io::Error::other("the name is not UTF-8, and JSON can't hold it");
+            return Err(Error::channel("make a session in", parent, reason));
+        }
+        let context_path = directory.path().join("context");
+        write_all(&mut create(&context_path)?, &context_path, context)?;
+        let messages_path = match options.messages {
+            Some(path) => {
+                std::path::absolute(&path).map_err(|error| Error::channel("create", path, error))?
+            }
+            None => directory.path().join("messages"),
+        };
+        create(&messages_path)?;
+        let reader = MessageReader::tail(&messages_path, options.tail)?;
+        let messages = MessagesParams::File {
+            path: messages_path.clone(),
+            include_stdio_in_messages: options.include_stdio,
+        };
+        let env = [
+            (
+                DAGSTER_PIPES_CONTEXT_ENV_VAR,
+                encode_param(
+                    &ContextParams::Path(context_path.clone())
+                        .to_value()
+                        .to_json(),
+                ),
+            ),
+            (
+                DAGSTER_PIPES_MESSAGES_ENV_VAR,
+                encode_param(&messages.to_value().to_json()),
+            ),
+        ];
+        Ok(Session {
+            reader,
+            context_path,
+            messages_path,
+            env,
+            directory,
+        })
+    }
+
+    /// The environment variables that make a process one of this session. They hold paths, never
+    /// the context itself, so no context is too large for them.
+    pub fn env(&self) -> [(&'static str, &str); 2] {
+        [
+            (self.env[0].0, &self.env[0].1),
+            (self.env[1].0, &self.env[1].1),
+        ]
+    }
+
+    /// The same as command line arguments, for processes that take no environment.
+    pub fn args(&self) -> [&str; 4] {
+        [
+            "--dagster-pipes-context",
+            &self.env[0].1,
+            "--dagster-pipes-messages",
+            &self.env[1].1,
+        ]
+    }
+
+    /// Where the context lies.
+    pub fn context_path(&self) -> &Path {
+        &self.context_path
+    }
+
+    /// Where the messages go.
+    pub fn messages_path(&self) -> &Path {
+        &self.messages_path
+    }
+
+    /// The private directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What arrives. Reading goes on until [`finish`](Session::finish).
+    pub fn reader(&mut self) -> &mut MessageReader {
+        &mut self.reader
+    }
+
+    /// What other threads may ask of the reader while it waits.
+    pub fn handle(&self) -> ReaderHandle {
+        self.reader.handle()
+    }
+
+    /// Says that the process has ended: the reader reads what is there, and ends.
+    pub fn finish(&self) {
+        self.reader.handle().finish();
+    }
+
+    /// Closes the session and removes its directory.
+    ///
+    /// # Errors
+    /// [`Error::Channel`] where the directory can't be removed; dropping a session says nothing of
+    /// that.
+    pub fn close(self) -> Result<()> {
+        drop(self.reader);
+        let path = self.directory.path().to_owned();
+        self.directory
+            .close()
+            .map_err(|error| Error::channel("remove", path, error))
+    }
+}
+
+fn check_context(context: &[u8]) -> Result<()> {
+    let reason = match Value::parse(context) {
+        Ok(Value::Object(_)) => return Ok(()),
+        Ok(other) => format!("it must be an object, not {}", other.kind().name()),
+        Err(error) => format!("it is not JSON: {} at byte {}", error.what, error.at),
+    };
+    Err(Error::Context {
+        location: "the new session".to_owned(),
+        reason,
+    })
+}
+
+fn private_directory(parent: &Path) -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("ironpipe-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    builder
+        .tempdir_in(parent)
+        .map_err(|error| Error::channel("create a directory in", parent, error))
+}
+
+/// Makes a file that was not there, for this user alone.
+fn create(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
+        .open(path)
+        .map_err(|error| Error::channel("create", path, error))
+}
+
+fn write_all(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
+    file.write_all(bytes)
+        .map_err(|error| Error::channel("write to", path, error))
+}
+
+/// What a hosted process is told about its run, in the words of its host.
+///
+/// What is not given is what Dagster says where there is nothing to say: null, `{}`, 0.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContextSpec {
+    /// The assets that are to be made, as wire strings (`a/b`). With none the process may report
+    /// on any.
+    pub asset_keys: Vec<String>,
+    /// The partition.
+    pub partition_key: Option<String>,
+    /// The id of the run; a random one by default.
+    pub run_id: Option<String>,
+    /// The name of the job.
+    pub job_name: Option<String>,
+    /// Any other values.
+    pub extras: Vec<(String, Value)>,
+}
+
+impl ContextSpec {
+    /// The context, with all the keys that Dagster writes.
+    pub fn to_value(&self) -> Value {
+        let run_id = self.run_id.clone().unwrap_or_else(random_run_id);
+        let blank = [
+            ("asset_keys", Value::Null),
+            ("code_version_by_asset_key", Value::Null),
+            ("provenance_by_asset_key", Value::Null),
+            ("partition_key", Value::Null),
+            ("partition_key_range", Value::Null),
+            ("partition_time_window", Value::Null),
+            ("run_id", Value::String(run_id)),
+            ("job_name", Value::Null),
+            ("retry_number", Value::Int(0)),
+            ("extras", Value::Object(Vec::new())),
+        ];
+        let mut fields = blank.map(|(key, value)| (key.to_owned(), value)).into();
+        self.apply(&mut fields);
+        Value::Object(fields)
+    }
+
+    /// Puts what is given into a context that came from elsewhere. Extras go to those that are
+    /// there.
+    pub fn apply(&self, fields: &mut Vec<(String, Value)>) {
+        if !self.asset_keys.is_empty() {
+            let keys = self.asset_keys.iter().cloned().map(Value::String);
+            set(fields, "asset_keys", Value::Array(keys.collect()));
+            for field in ["code_version_by_asset_key", "provenance_by_asset_key"] {
+                let nulls = self.asset_keys.iter().map(|key| (key.clone(), Value::Null));
+                set(fields, field, Value::Object(nulls.collect()));
+            }
+        }
+        if let Some(key) = &self.partition_key {
+            let key = Value::String(key.clone());
+            let range = [("start", key.clone()), ("end", key.clone())];
+            let range = range.map(|(end, key)| (end.to_owned(), key));
+            set(fields, "partition_key", key);
+            set(fields, "partition_key_range", Value::Object(range.into()));
+        }
+        for (field, value) in [("run_id", &self.run_id), ("job_name", &self.job_name)] {
+            if let Some(value) = value {
+                set(fields, field, Value::String(value.clone()));
+            }
+        }
+        if !self.extras.is_empty() {
+            let at = fields.iter().position(|(key, _)| key == "extras");
+            let at = at.unwrap_or_else(|| {
+                fields.push(("extras".to_owned(), Value::Null));
+                fields.len() - 1
+            });
+            if !matches!(fields[at].1, Value::Object(_)) {
+                fields[at].1 = Value::Object(Vec::new());
+            }
+            if let Value::Object(extras) = &mut fields[at].1 {
+                for (key, value) in &self.extras {
+                    set(extras, key, value.clone());
+                }
+            }
+        }
+    }
+}
+
+fn set(fields: &mut Vec<(String, Value)>, key: &str, value: Value) {
+    match fields.iter_mut().find(|(name, _)| name == key) {
+        Some(field) => field.1 = value,
+        None => fields.push((key.to_owned(), value)),
+    }
+}
+
+/// A random UUID, as Dagster's run ids are. Where the system gives no random bytes, the process id
+/// and the clock have to do.
+fn random_run_id() -> String {
+    let (high, low) = match (getrandom::u64(), getrandom::u64()) {
+        (Ok(high), Ok(low)) => (high, low),
+        _ => {
+            let clock = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+            (clock.as_nanos() as u64, u64::from(std::process::id()))
+        }
+    };
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xfff,
+        low >> 48 & 0x3fff | 0x8000,
+        low & 0xffff_ffff_ffff,
+    )
+}
