@@ -112,12 +112,12 @@ format: $(dev_installed) ## format everything
 
 .PHONY: bench
 bench: build ## the benches, each beside its official peer; takes minutes
-	$(BIN)/python -m pytest benches -q --benchmark-disable-gc=off
+	$(BIN)/python -m pytest benches -q --benchmark-quiet
 	$(CARGO) bench $(LOCKED) --package ironpipe
 
 .PHONY: bench-short
 bench-short: build ## the benches on little data, so that they never rot
-	BENCH_SHORT=1 $(BIN)/python -m pytest benches -q
+	BENCH_SHORT=1 $(BIN)/python -m pytest benches -q --benchmark-quiet
 	$(CARGO) test --release $(LOCKED) --package ironpipe --benches
 
 .PHONY: soak

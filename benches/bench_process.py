@@ -1,0 +1,131 @@
+"""What a process pays before and around its messages: imports, and the way from open to close."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ironpipe
+from side_by_side import ROOT, SHORT, Row
+
+ROUNDS = 2 if SHORT else 25
+FERRIS = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "ferris_says"
+
+# What ferris_says reports, by the official client.
+OFFICIAL_FERRIS = """
+import time
+from dagster_pipes import open_dagster_pipes
+with open_dagster_pipes() as pipes:
+    pipes.log.info("ferris will now speak")
+    pipes.log.info("ferris spoke")
+    pipes.report_asset_check(
+        "ferris_should_say_something",
+        passed=True,
+        metadata={"what_did_you_say": {"raw_value": True, "type": "bool"}},
+    )
+    pipes.report_asset_check(
+        "ferris_should_speak_3_words",
+        passed=True,
+        severity="WARN",
+        metadata={"number_of_words_spoken_by_ferris": {"raw_value": 3, "type": "int"}},
+    )
+    pipes.report_asset_materialization(
+        metadata={"ferris_said": {"raw_value": "what you want", "type": "text"}},
+        data_version=str(int(time.time())),
+    )
+"""
+
+
+def timed(command: list[str], env: Mapping[str, str] | None = None) -> float:
+    """How long a command takes, in seconds."""
+    environment = {**os.environ, **env} if env else None
+    start = time.perf_counter()
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+@pytest.mark.parametrize(
+    ("name", "official", "ours", "floor", "goal"),
+    [
+        ("package", "import dagster_pipes", "import ironpipe", "10 ms", "3 ms"),
+        (
+            "open_dagster_pipes",
+            "from dagster_pipes import open_dagster_pipes",
+            "from ironpipe import open_dagster_pipes",
+            "",
+            "",
+        ),
+    ],
+)
+def bench_import(
+    benchmark: Any, rows: list[Row], name: str, official: str, ours: str, floor: str, goal: str
+) -> None:
+    """What an import takes, over a bare interpreter."""
+    theirs: list[float] = []
+    own: list[float] = []
+
+    def turn() -> None:
+        bare = timed(python("pass"))
+        theirs.append(timed(python(official)) - bare)
+        own.append(timed(python(ours)) - bare)
+
+    turn()  # Once for the caches of bytecode and disk.
+    theirs.clear()
+    own.clear()
+    benchmark.name = f"import/{name}"
+    benchmark.pedantic(turn, rounds=ROUNDS)
+    their_time, own_time = statistics.median(theirs) * 1e3, statistics.median(own) * 1e3
+    rows.append(
+        Row(
+            f"import/{name}",
+            f"{their_time:.1f} ms",
+            f"{own_time:.1f} ms",
+            # A time that is lost in the noise is no divisor.
+            their_time / max(own_time, 0.1),
+            floor,
+            goal,
+        )
+    )
+
+
+def bench_open_to_close(benchmark: Any, rows: list[Row]) -> None:
+    """A whole process: the Rust one, and one that imports dagster_pipes for the same messages."""
+    theirs: list[float] = []
+    own: list[float] = []
+
+    def hosted(command: list[str]) -> float:
+        with ironpipe.open_session(asset_keys=["ferris"]) as session:
+            time = timed(command, session.env)
+            session.finish()
+            delivered = sum(1 for _ in session.reader)
+        assert delivered == 7
+        return time
+
+    def turn() -> None:
+        theirs.append(hosted(python(OFFICIAL_FERRIS)))
+        own.append(hosted([str(FERRIS), "what", "you", "want"]))
+
+    benchmark.name = "process/open-to-close"
+    benchmark.pedantic(turn, rounds=ROUNDS)
+    rows.append(
+        Row(
+            "process/open-to-close",
+            f"{statistics.median(theirs) * 1e3:.1f} ms",
+            f"{statistics.median(own) * 1e3:.1f} ms",
+            statistics.median(t / o for t, o in zip(theirs, own, strict=True)),
+            "20x",
+            "50x",
+        )
+    )
