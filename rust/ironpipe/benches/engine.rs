@@ -37,7 +37,10 @@ fn count() -> u64 {
 fn corpus(name: &str) -> Vec<u8> {
     let python = std::env::var_os("PYO3_PYTHON").unwrap_or_else(|| "python3".into());
     let made = Command::new(&python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpora.py"))
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/corpora.py"
+        ))
         .args([name, &count().to_string()])
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", python.display()));
