@@ -53,7 +53,7 @@ CASES = [
     Case("last-line-without-newline"),
     # Repaired: delivered, counted, one warning.
     Case("blank-line", warns="blank line"),
-    Case("crlf", extra=["from windows"], warns=r"\r\n"),
+    Case("crlf", extra=["from windows"], warns="carriage return"),
     Case("bom", warns="byte order mark"),
     Case("level-trace", extra=["traced"], warns="level"),
     Case("level-number", extra=["numbered level"], warns="level"),
@@ -167,6 +167,27 @@ def test_output_after_closed_is_not_lost(
         PipesSubprocessClient(), command("misbehave.py", "output-after-closed"), instance=instance
     )
     assert "late output\n" in capsys.readouterr().out
+
+
+def test_storage_that_fails_for_a_moment(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = instance.event_log_storage.store_event
+
+    def fail_for_a_moment(event: dg.EventLogEntry) -> None:
+        # The message, and Dagster's own event that says so.
+        if event.user_message == "good 4" or "writing logger call" in event.message:
+            raise OSError("the database went away")
+        store(event)
+
+    monkeypatch.setattr(instance.event_log_storage, "store_event", fail_for_a_moment)
+    stored = run_command(
+        PipesSubprocessClient(), command("misbehave.py", "well-behaved"), instance=instance
+    )
+    assert [log for log in stored.logs() if log.startswith("good ")] == GOOD[:4] + GOOD[5:]
+    assert "1 message refused by Dagster" in stored.failure()
+    assert "good 4" in stored.failure()
+    assert "the database went away" in stored.failure()
 
 
 @pytest.mark.parametrize(

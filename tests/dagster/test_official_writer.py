@@ -64,7 +64,9 @@ def test_an_exception_travels(instance: dg.DagsterInstance) -> None:
     assert not theirs.success
     assert not ours.success
     assert what_the_process_said(ours) == what_the_process_said(theirs)
-    (event,) = ours.events(DagsterEventType.ENGINE_EVENT)
+    (event,) = (
+        event for event in ours.events(DagsterEventType.ENGINE_EVENT) if event.step_key == "a"
+    )
     error = event.engine_event_data.error
     assert error is not None
     assert error.cls_name == "ValueError"

@@ -21,15 +21,15 @@ NOISE = "import os; os.write(1, b'to stdout\\n'); os.write(2, b'to stderr\\n')"
 
 
 def test_output_stands_in_the_compute_logs(tmp_path: Path) -> None:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        stored = run_command(PipesSubprocessClient(), python(NOISE), instance=instance)
-        (captured,) = stored.events(dg.DagsterEventType.LOGS_CAPTURED)
-        key = instance.compute_log_manager.build_log_key_for_run(
-            stored.entries[0].run_id, captured.logs_captured_data.file_key
-        )
-        data = instance.compute_log_manager.get_log_data(key)
-    assert b"to stdout" in (data.stdout or b"").splitlines()
-    assert b"to stderr" in (data.stderr or b"").splitlines()
+    # In a process of its own: Dagster captures the descriptors that pytest has captured here.
+    subprocess.run(
+        [sys.executable, str(PROCESSES / "logged_run.py"), str(tmp_path)],
+        capture_output=True,
+        check=True,
+    )
+    captured = json.loads((tmp_path / "captured.json").read_text())
+    assert "to stdout" in captured["stdout"].splitlines()
+    assert "to stderr" in captured["stderr"].splitlines()
 
 
 def test_output_is_not_forwarded_if_so_asked(
@@ -153,7 +153,7 @@ def test_an_interruption_is_forwarded(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "facts.json").read_text())
-    assert facts["raised"] == "DagsterExecutionInterruptedError"
+    assert "Execution was interrupted" in facts["logs"]
     assert "sending SIGINT to subprocess" in facts["logs"]
     # The process got its SIGINT, and what it said then arrived.
     assert "interrupted, bye" in facts["logs"]

@@ -306,10 +306,8 @@ def test_an_asset_check_step(instance: dg.DagsterInstance) -> None:
 
     @dg.asset_check(asset="a", name="c")
     def check(context: dg.AssetCheckExecutionContext) -> Any:
-        invocation = client.run(
-            context=context,  # pyright: ignore[reportArgumentType]
-            command=command("misbehave.py", "severity-lower-case"),
-        )
+        argv = command("misbehave.py", "severity-lower-case")
+        invocation = client.run(context=context, command=argv)
         return invocation.get_asset_check_result()
 
     definitions = dg.Definitions(
@@ -353,7 +351,7 @@ def test_results_while_the_session_is_open(instance: dg.DagsterInstance) -> None
     counts: list[int] = []
 
     @dg.asset(name="a", check_specs=[dg.AssetCheckSpec("c", asset="a")])
-    def definition(context: dg.AssetExecutionContext) -> Any:
+    def definition(context: dg.AssetExecutionContext):
         reader = PipesTempFileMessageReader(on_incomplete="ignore")
         with open_pipes_session(context, INJECTOR, reader) as session:
             # Nothing has arrived, so nothing is implied either.

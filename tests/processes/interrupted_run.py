@@ -23,7 +23,6 @@ def external() -> None:
 
 def host(directory: Path) -> None:
     import dagster as dg
-    from dagster._core.errors import DagsterExecutionInterruptedError
     from dagster._utils.interrupts import capture_interrupts
 
     from ironpipe.dagster import PipesSubprocessClient
@@ -33,16 +32,12 @@ def host(directory: Path) -> None:
         client = PipesSubprocessClient()
         return client.run(context=context, command=[sys.executable, __file__]).get_results()
 
-    raised = ""
     with dg.DagsterInstance.ephemeral() as instance:
-        try:
-            with capture_interrupts():
-                dg.materialize([a], instance=instance, raise_on_error=False)
-        except (DagsterExecutionInterruptedError, KeyboardInterrupt) as error:
-            raised = type(error).__name__
-        (run,) = instance.get_runs()
-        logs = "\n".join(entry.user_message for entry in instance.all_logs(run.run_id))
-    (directory / "facts.json").write_text(json.dumps({"raised": raised, "logs": logs}))
+        with capture_interrupts():
+            result = dg.materialize([a], instance=instance, raise_on_error=False)
+        logs = "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
+    facts = {"success": result.success, "logs": logs}
+    (directory / "facts.json").write_text(json.dumps(facts))
 
 
 if __name__ == "__main__":

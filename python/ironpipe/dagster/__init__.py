@@ -7,16 +7,14 @@ a report that says which, instead of passing without it.
 """
 
 try:
-    import dagster as _dagster  # noqa: F401
+    from ._client import PipesSubprocessClient
 except ModuleNotFoundError as error:
-    if error.name != "dagster":
+    if error.name not in ("dagster", "dagster_pipes"):
         raise
     raise ModuleNotFoundError(
         "ironpipe.dagster needs Dagster, which is not installed: pip install 'ironpipe[dagster]'",
         name=error.name,
     ) from error
-
-from ._client import PipesSubprocessClient
 from ._errors import MessagesLostError, ProcessFailedError
 from ._handler import PipesMessageHandler
 from ._policy import OnIncomplete

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 import dagster
-from dagster import AssetExecutionContext, OpExecutionContext, PipesClientCompletedInvocation
+from dagster import PipesClientCompletedInvocation
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster_pipes import PipesExtras
 
@@ -14,6 +14,7 @@ from ._policy import OnIncomplete, check_on_incomplete
 from ._process import ExternalProcess
 from ._readers import PipesTempFileMessageReader
 from ._session import open_pipes_session
+from ._types import AnyContext
 
 
 class PipesSubprocessClient(dagster.PipesSubprocessClient):
@@ -58,7 +59,7 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
             forward_stdio=forward_stdio,
             termination_timeout_seconds=termination_timeout_seconds,
         )
-        self.on_incomplete = check_on_incomplete(on_incomplete)
+        self.on_incomplete: OnIncomplete | None = check_on_incomplete(on_incomplete)
         self.keep_partial_results = keep_partial_results
 
     @classmethod
@@ -68,7 +69,7 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
     def run(
         self,
         *,
-        context: OpExecutionContext | AssetExecutionContext,
+        context: AnyContext,
         extras: PipesExtras | None = None,
         command: str | Sequence[str],
         env: Mapping[str, str] | None = None,
@@ -118,9 +119,7 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
                 raise ProcessFailedError(returncode, process.stderr_tail)
         return PipesClientCompletedInvocation(session)
 
-    def _forward_termination(
-        self, context: OpExecutionContext | AssetExecutionContext, process: ExternalProcess
-    ) -> None:
+    def _forward_termination(self, context: AnyContext, process: ExternalProcess) -> None:
         context.log.info("[pipes] execution interrupted, sending SIGINT to subprocess.")
         if not process.interrupt(self.termination_timeout_seconds):
             context.log.warning(

@@ -1,5 +1,9 @@
 """The message handler of our sessions: a message that Dagster refuses stops no other."""
 
+# Dagster leaves the types of its results half open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any

@@ -6,12 +6,17 @@ tags, partitions and data versions that they would have had. They are internal t
 they are not as expected the results are not kept, and a warning says so.
 """
 
+# Dagster leaves the types of its results half open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckResult,
+    DagsterEvent,
     MaterializeResult,
     Output,
 )
@@ -63,7 +68,7 @@ def _events(context: Context, result: Result, seen: set[str]) -> Iterator[Any]:
     store: Any = execute_step._log_materialization_or_observation_events_for_asset
     for event in process(step_context, result):
         if isinstance(event, AssetCheckEvaluation):
-            context.log_event(event)
+            DagsterEvent.asset_check_evaluation(step_context, event)
             yield event
         elif isinstance(event, Output) and isinstance(result, MaterializeResult):
             name = event.output_name

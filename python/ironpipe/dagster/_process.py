@@ -79,6 +79,7 @@ class ExternalProcess:
             self._process.wait(timeout=timeout)
         except subprocess.TimeoutExpired:
             return False
+        self._stderr.drain()
         return True
 
     @property

@@ -52,7 +52,7 @@ class PipesFileMessageReader(dagster.PipesFileMessageReader):
         on_incomplete: OnIncomplete | None = None,
     ):
         super().__init__(path, include_stdio_in_messages, cleanup_file)
-        self._on_incomplete = check_on_incomplete(on_incomplete)
+        self._on_incomplete: OnIncomplete | None = check_on_incomplete(on_incomplete)
 
     @property
     def on_incomplete(self) -> OnIncomplete | None:
@@ -108,7 +108,7 @@ class PipesTempFileMessageReader(dagster.PipesTempFileMessageReader):
         on_incomplete: OnIncomplete | None = None,
     ):
         super().__init__(include_stdio_in_messages)
-        self._on_incomplete = check_on_incomplete(on_incomplete)
+        self._on_incomplete: OnIncomplete | None = check_on_incomplete(on_incomplete)
 
     @property
     def on_incomplete(self) -> OnIncomplete | None:

@@ -1,13 +1,15 @@
 """The session: what stands around the launch of an external process."""
 
+# Dagster leaves the types of its results half open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 import dagster
-from dagster import MaterializeResult, MetadataValue
-from dagster._core.execution.context.asset_check_execution_context import AssetCheckExecutionContext
+from dagster import AssetCheckExecutionContext, MaterializeResult, MetadataValue
 from dagster._core.pipes.context import build_external_execution_context_data
 from dagster._core.pipes.utils import _FAIL_TO_YIELD_ERROR_MESSAGE
 from dagster_pipes import PipesExtras
@@ -15,8 +17,8 @@ from dagster_pipes import PipesExtras
 from ._handler import PipesMessageHandler
 from ._partial import store_partial_results
 from ._policy import OnIncomplete, check_on_incomplete, resolve_on_incomplete
-from ._settle import settle
-from ._types import Context, Result
+from ._settle import never_masking, settle
+from ._types import AnyContext, Context, Result
 
 
 @dataclass
@@ -68,7 +70,7 @@ class PipesSession(dagster.PipesSession):
 
 @contextmanager
 def open_pipes_session(
-    context: Context,
+    context: AnyContext,
     context_injector: dagster.PipesContextInjector,
     message_reader: dagster.PipesMessageReader,
     extras: PipesExtras | None = None,
@@ -98,7 +100,7 @@ def open_pipes_session(
         MessagesLostError: Messages were lost, and no other exception is ending the block.
     """
     if isinstance(context, AssetCheckExecutionContext):
-        context = cast("AssetCheckExecutionContext", context).op_execution_context
+        context = context.op_execution_context
     policy = resolve_on_incomplete(
         check_on_incomplete(on_incomplete), getattr(message_reader, "on_incomplete", None)
     )
@@ -130,7 +132,8 @@ def open_pipes_session(
     finally:
         if session is not None:
             session.is_open = False
-        _warn_of_silence(context, context_injector, message_reader, handler)
+        with never_masking(failure):
+            _warn_of_silence(context, context_injector, message_reader, handler)
 
         def before_failure() -> None:
             if keep_partial_results:

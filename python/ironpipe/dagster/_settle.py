@@ -1,7 +1,8 @@
 """The end of a session: the rule of loss, applied once everything has been read."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from dagster import DagsterEvent, MetadataValue
@@ -48,13 +49,11 @@ def settle(
 
     if error is not None:
         _annotate(error, outcome)
-        try:
+        with never_masking(error):
             if not isinstance(error, GeneratorExit):
                 before_failure()
             if flawed:
                 _store_report(context, outcome)
-        except Exception as trouble:
-            _add_note(error, f"[ironpipe] the delivery report could not be stored: {trouble!r}")
         return
 
     if flawed:
@@ -66,6 +65,21 @@ def settle(
         raise MessagesLostError(outcome.text, outcome.reports)
     if outcome.losses and on_incomplete == "warn":
         context.log.warning(f"[ironpipe] {outcome.text}")
+
+
+@contextmanager
+def never_masking(error: BaseException | None) -> Generator[None, None, None]:
+    """Lets nothing that goes wrong in the block take the place of an error on its way.
+
+    Args:
+        error: That error. It gets a note. If it is None, the block's own errors pass.
+    """
+    try:
+        yield
+    except Exception as trouble:
+        if error is None:
+            raise
+        _add_note(error, f"[ironpipe] the end of the session could not be stored: {trouble!r}")
 
 
 def _annotate(error: BaseException, outcome: Outcome) -> None:
