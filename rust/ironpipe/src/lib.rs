@@ -1,9 +1,13 @@
 //! The engine.
 #![forbid(unsafe_code)]
 
+pub mod channel;
 pub mod error;
 pub mod framing;
 pub mod protocol;
+pub mod reader;
+pub mod session;
+pub mod writer;
 
 pub use error::{Error, Result};
 pub use protocol::asset_key::AssetKey;
