@@ -15,3 +15,6 @@ pub use protocol::level::Level;
 pub use protocol::message::{Message, Severity};
 pub use protocol::metadata::{Metadata, MetadataValue};
 pub use protocol::value::Value;
+pub use session::external::{
+    CheckResult, Materialization, PipesContext, PipesOptions, open_dagster_pipes, run,
+};

@@ -1,0 +1,301 @@
+//! The session of an external process: what Dagster says about the step, and the way back.
+
+mod access;
+mod json;
+mod open;
+mod report;
+
+use std::collections::HashSet;
+use std::error::Error as StdError;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+pub use open::{PipesOptions, open_dagster_pipes, run};
+pub use report::{CheckResult, Materialization};
+
+use crate::error::{Error, Result};
+use crate::protocol::bootstrap::Stdio;
+use crate::protocol::context::ContextData;
+use crate::protocol::envelope::Method;
+use crate::protocol::exception::{PipesException, last_panic, remember_panics};
+use crate::protocol::level::Level;
+use crate::protocol::message::{
+    write_check, write_closed, write_external_stream, write_log, write_materialization,
+    write_opened,
+};
+use crate::protocol::value::{Object, Value};
+use crate::writer::MessageWriter;
+
+const MATERIALIZE: &str = "report_asset_materialization";
+const CHECK: &str = "report_asset_check";
+
+/// An open session, to be had from [`open_dagster_pipes`].
+///
+/// It can be used from any thread. A message has been written when the call returns, and what
+/// Dagster would refuse is refused here, before anything is written.
+///
+/// Dropping it closes it; if that happens because of a panic, Dagster is told of the panic. In a
+/// process that Dagster did not launch every report does nothing and every accessor is an error.
+pub struct PipesContext {
+    session: Option<Session>,
+}
+
+struct Session {
+    context: ContextData,
+    writer: Arc<MessageWriter>,
+    /// The assets that were reported. A second report of one is refused, because Dagster keeps
+    /// only one.
+    materialized: Mutex<HashSet<String>>,
+}
+
+impl PipesContext {
+    /// A session of these parts, of which no message was sent: [`opened`](PipesContext::opened)
+    /// comes first.
+    pub fn new(context: ContextData, writer: Arc<MessageWriter>) -> PipesContext {
+        remember_panics();
+        PipesContext {
+            session: Some(Session {
+                context,
+                writer,
+                materialized: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The stand-in for a process that Dagster did not launch.
+    pub fn inactive() -> PipesContext {
+        PipesContext { session: None }
+    }
+
+    /// Whether Dagster launched this process. If not, reports do nothing.
+    pub fn is_dagster_process(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Says that the session is open. [`open_dagster_pipes`] did it.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], [`Error::Refused`] after close.
+    pub fn opened(&self, extras: &[(String, Value)]) -> Result<()> {
+        self.write(Method::Opened, |out| write_opened(out, extras))
+    }
+
+    /// Logs a message.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], [`Error::Refused`] after close.
+    pub fn log(&self, level: Level, message: impl AsRef<str>) -> Result<()> {
+        self.write(Method::Log, |out| write_log(out, level, message.as_ref()))
+    }
+
+    /// Logs a message at `DEBUG`.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], [`Error::Refused`] after close.
+    pub fn debug(&self, message: impl AsRef<str>) -> Result<()> {
+        self.log(Level::Debug, message)
+    }
+
+    /// Logs a message at `INFO`.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], [`Error::Refused`] after close.
+    pub fn info(&self, message: impl AsRef<str>) -> Result<()> {
+        self.log(Level::Info, message)
+    }
+
+    /// Logs a message at `WARNING`.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], [`Error::Refused`] after close.
+    pub fn warning(&self, message: impl AsRef<str>) -> Result<()> {
+        self.log(Level::Warning, message)
+    }
+
+    /// Logs a message at `ERROR`.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], [`Error::Refused`] after close.
+    pub fn error(&self, message: impl AsRef<str>) -> Result<()> {
+        self.log(Level::Error, message)
+    }
+
+    /// Logs a message at `CRITICAL`.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], [`Error::Refused`] after close.
+    pub fn critical(&self, message: impl AsRef<str>) -> Result<()> {
+        self.log(Level::Critical, message)
+    }
+
+    /// Reports that an asset was materialized.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the asset is not one of the step, none is named and there is not
+    /// just one, it was reported before, or Dagster would not take its metadata. A refused report
+    /// can be made again. [`Error::Channel`].
+    pub fn report_asset_materialization(&self, report: Materialization) -> Result<()> {
+        let version = report.data_version.as_deref();
+        self.materialize(report.asset_key.as_deref(), version, |out| {
+            let written = report.metadata.write_checked(out);
+            written.map_err(|why| bad_metadata(MATERIALIZE, &why))
+        })
+    }
+
+    /// Reports the outcome of an asset check. One of the same name may follow.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the asset is not one of the step, none is named and there is not
+    /// just one, or Dagster would not take its metadata. [`Error::Channel`].
+    pub fn report_asset_check(&self, report: CheckResult) -> Result<()> {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        let asset_key = report.asset_key.as_deref();
+        let key = session.context.resolve_asset_key(asset_key, CHECK)?;
+        session.writer.write_with(Method::ReportAssetCheck, |out| {
+            let severity = report.severity;
+            write_check(out, &key, &report.check_name, report.passed, severity);
+            let written = report.metadata.write_checked(out);
+            written.map_err(|why| bad_metadata(CHECK, &why))?;
+            out.push(b'}');
+            Ok(())
+        })
+    }
+
+    /// Sends anything that can be serialized. `NaN` and infinities arrive as they are.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it has no form as JSON, or after close; [`Error::Channel`].
+    pub fn report_custom_message(&self, payload: &(impl Serialize + ?Sized)) -> Result<()> {
+        if self.session.is_none() {
+            return Ok(());
+        }
+        let payload = Value::from_serialize(payload).map_err(|why| {
+            Error::Refused(format!(
+                "Invalid value for parameter `payload` of `report_custom_message`: {why}"
+            ))
+        })?;
+        self.report_custom_message_json(payload.to_json().as_bytes())
+    }
+
+    /// Sends a piece of output that a program made.
+    ///
+    /// # Errors
+    /// [`Error::Channel`], [`Error::Refused`] after close.
+    pub fn log_external_stream(&self, stream: Stdio, text: &str, extras: Object) -> Result<()> {
+        self.write(Method::LogExternalStream, |out| {
+            write_external_stream(out, stream, text, &extras);
+        })
+    }
+
+    /// Sends the last message and closes the channel. Further calls do nothing.
+    ///
+    /// # Errors
+    /// [`Error::Channel`]. The session is closed all the same.
+    pub fn close(&self) -> Result<()> {
+        self.close_as(None)
+    }
+
+    /// Closes the session and tells Dagster what went wrong.
+    ///
+    /// # Errors
+    /// [`Error::Channel`]. The session is closed all the same.
+    pub fn close_with_exception(&self, exception: &PipesException) -> Result<()> {
+        self.close_as(Some(exception))
+    }
+
+    /// Closes the session and tells Dagster of an error and the chain of its causes.
+    ///
+    /// # Errors
+    /// [`Error::Channel`]. The session is closed all the same.
+    pub fn close_with_error(&self, error: &(dyn StdError + 'static)) -> Result<()> {
+        self.close_as(Some(&PipesException::from_error(error)))
+    }
+
+    /// Whether the session was closed.
+    pub fn is_closed(&self) -> bool {
+        match &self.session {
+            Some(session) => session.writer.is_closed(),
+            None => false,
+        }
+    }
+
+    fn close_as(&self, exception: Option<&PipesException>) -> Result<()> {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        let closed = session.writer.close_with(|out| {
+            write_closed(out, exception);
+            Ok(())
+        });
+        closed.map(drop)
+    }
+
+    fn write(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        session.writer.write_with(method, |out| {
+            fill(out);
+            Ok(())
+        })
+    }
+
+    /// Writes a materialization, whose metadata `fill` appends.
+    fn materialize(
+        &self,
+        asset_key: Option<&str>,
+        version: Option<&str>,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        let key = session.context.resolve_asset_key(asset_key, MATERIALIZE)?;
+        // Held until the message is written: of two threads with one asset only one may write.
+        let mut done = session
+            .materialized
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if done.contains(&key) {
+            return Err(Error::Refused(format!(
+                "Calling `{MATERIALIZE}` with asset key `{key}` is undefined. Asset has already \
+                 been materialized, so no additional data can be reported for it."
+            )));
+        }
+        let method = Method::ReportAssetMaterialization;
+        session.writer.write_with(method, |out| {
+            write_materialization(out, &key, version);
+            fill(out)?;
+            out.push(b'}');
+            Ok(())
+        })?;
+        done.insert(key);
+        Ok(())
+    }
+}
+
+impl Drop for PipesContext {
+    fn drop(&mut self) {
+        if self.is_closed() {
+            return;
+        }
+        let exception = std::thread::panicking().then(|| {
+            let unknown = || PipesException::new("the process panicked");
+            last_panic().unwrap_or_else(unknown)
+        });
+        if let Err(error) = self.close_as(exception.as_ref()) {
+            // There is nobody to return it to, and a second panic would abort the process.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+        }
+    }
+}
+
+fn bad_metadata(method: &str, why: &str) -> Error {
+    Error::Refused(format!(
+        "Invalid value for parameter `metadata` of `{method}`: {why}."
+    ))
+}
