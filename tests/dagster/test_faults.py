@@ -79,6 +79,7 @@ CASES = [
     Case("no-closed", warns=NO_CLOSED),
     Case("silent", warns=NO_OPENED),
     Case("output-after-closed"),
+    Case("closed-with-exception"),
     # Failed: red with the code or the signal.
     Case("exit-code", red=True, says=["failed with code 3", "stderr line 29", "12 messages"]),
     Case(

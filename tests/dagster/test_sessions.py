@@ -16,6 +16,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from dagster_harness import asset_of, command, read, run, run_command
 from ironpipe.dagster import (
+    MessagesLostError,
     PipesFileMessageReader,
     PipesSubprocessClient,
     PipesTempFileMessageReader,
@@ -345,6 +346,28 @@ def test_a_client_as_a_resource(instance: dg.DagsterInstance) -> None:
     stored = run(a, instance=instance, resources={"client": PipesSubprocessClient()})
     assert stored.success, stored.failure()
     assert len(stored.materializations()) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [
+        ("well-behaved", None),
+        ("blank-line", None),
+        ("not-json", "1 line rejected"),
+        ("closed-with-exception", None),
+    ],
+)
+def test_direct_invocation(mode: str, error: str | None) -> None:
+    @dg.asset
+    def a(context: dg.AssetExecutionContext) -> Any:
+        client = PipesSubprocessClient(keep_partial_results=True)
+        return client.run(context=context, command=command("misbehave.py", mode)).get_results()
+
+    if error is None:
+        assert len(a(dg.build_asset_context())) == 1
+    else:
+        with pytest.raises(MessagesLostError, match=error):
+            a(dg.build_asset_context())
 
 
 def test_results_while_the_session_is_open(instance: dg.DagsterInstance) -> None:

@@ -128,6 +128,22 @@ MODES: dict[str, list[Step]] = {
         CLOSED,
         line("log_external_stream", {"stream": "stdout", "text": "late output\n", "extras": {}}),
     ],
+    "closed-with-exception": [
+        BEFORE,
+        AFTER,
+        line(
+            "closed",
+            {
+                "exception": {
+                    "message": "ValueError: gave up\n",
+                    "stack": [],
+                    "name": "ValueError",
+                    "cause": None,
+                    "context": None,
+                }
+            },
+        ),
+    ],
     "exit-code": [BEFORE, AFTER, CLOSED, exit_badly],
     "killed-in-a-line": [BEFORE, AFTER, CUT, kill_myself],
     "line-removed": [*NUMBERED[:5], *NUMBERED[6:]],

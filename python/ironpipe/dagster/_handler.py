@@ -18,6 +18,7 @@ from dagster._core.errors import DagsterPipesExecutionError
 from dagster._utils.error import ExceptionInfo
 from dagster_pipes import PipesMessage
 
+from ._events import step_context_of
 from ._ledger import Ledger
 from ._types import Context, Result
 
@@ -78,7 +79,8 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
             exc_info: What it died of.
         """
         self._ledger.fail(origin, exc_info[1])
-        super().report_pipes_framework_exception(origin, exc_info)
+        if step_context_of(self._context) is not None:
+            super().report_pipes_framework_exception(origin, exc_info)
 
     def take_results(self) -> Sequence[Result]:
         """The results that were not handed out yet; from now on they are."""
@@ -89,6 +91,16 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
     def get_remaining_results(self) -> Sequence[Result]:
         """The results that were not handed out yet. May be asked again."""
         return self.get_reported_results()[self._taken :]
+
+    def _handle_closed(self, params: Mapping[str, Any] | None) -> None:
+        if step_context_of(self._context) is None and params and params.get("exception"):
+            # Direct invocation: there is no event log for the exception to go to.
+            self._context.log.error(
+                "[pipes] external process pipes closed with exception:"
+                f" {params['exception']['message']}"
+            )
+            params = None
+        super()._handle_closed(params)
 
     # Dagster refuses a result that the step has no place for only when it is yielded, and the
     # results behind it are lost with it. So it is refused here, where it stands alone.

@@ -21,9 +21,11 @@ from dagster import (
     Output,
 )
 from dagster._core.definitions.metadata import normalize_metadata
+from dagster._core.execution.context.system import StepExecutionContext
 from dagster._core.execution.plan import execute_step
 from dagster._core.execution.plan.outputs import StepOutputHandle
 
+from ._events import step_context_of
 from ._types import Context, Result
 
 
@@ -38,32 +40,32 @@ def store_partial_results(context: Context, results: Sequence[Result]) -> None:
             there are no such events and nothing happens.
         results: What the external process reported.
     """
-    if not results or not context.has_assets_def:
+    step_context = step_context_of(context)
+    if not results or not context.has_assets_def or step_context is None:
         return
     stored = 0
     seen: set[str] = set()
     for result in results:
-        stored += _store(context, result, seen)
+        stored += _store(step_context, result, seen)
     if stored:
         context.log.info(f"[ironpipe] kept {stored} results of the failing step.")
 
 
-def _store(context: Context, result: Result, seen: set[str]) -> int:
+def _store(step_context: StepExecutionContext, result: Result, seen: set[str]) -> int:
     """Stores one result, and says how many events it made."""
     stored = 0
     try:
-        for _ in _events(context, result, seen):
+        for _ in _events(step_context, result, seen):
             stored += 1
     except Exception as error:
-        context.log.warning(
+        step_context.log.warning(
             f"[ironpipe] a result of the failing step could not be kept: {_name(result)}: {error!r}"
         )
     return stored
 
 
-def _events(context: Context, result: Result, seen: set[str]) -> Iterator[Any]:
+def _events(step_context: StepExecutionContext, result: Result, seen: set[str]) -> Iterator[Any]:
     """Making an event stores it."""
-    step_context = context.get_step_execution_context()
     process: Any = execute_step._process_user_event
     store: Any = execute_step._log_materialization_or_observation_events_for_asset
     for event in process(step_context, result):

@@ -5,11 +5,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from dagster import DagsterEvent, MetadataValue
-from dagster._core.errors import DagsterInvalidPropertyError
+from dagster import MetadataValue
 from dagster._core.events import EngineEventData
 
 from ._errors import MessagesLostError, ProcessFailedError
+from ._events import report_engine_event
 from ._ledger import Outcome
 from ._policy import OnIncomplete
 from ._types import Context
@@ -105,13 +105,7 @@ def _store_report(context: Context, outcome: Outcome) -> None:
         metadata["repaired"] = MetadataValue.text("; ".join(outcome.repairs))
     for name, number in _counts(outcome).items():
         metadata[name] = MetadataValue.int(number)
-    try:
-        step_context = context.get_step_execution_context()
-    except DagsterInvalidPropertyError:
-        # Direct invocation: there is no event log.
-        context.log.info(f"{message}\n{outcome.text}")
-        return
-    DagsterEvent.engine_event(step_context, message, EngineEventData(metadata=metadata))
+    report_engine_event(context, message, EngineEventData(metadata=metadata), outcome.text)
 
 
 def _counts(outcome: Outcome) -> dict[str, int]:
