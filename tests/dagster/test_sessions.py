@@ -225,6 +225,18 @@ def test_a_file_reader_leaves_or_removes_its_file(
         assert path.exists() is not cleanup
 
 
+@pytest.mark.parametrize(("place", "says"), [("a-directory", "IsADirectory"), ("no/x", "NotFound")])
+def test_a_file_that_cannot_be_made(
+    place: str, says: str, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    (tmp_path / "a-directory").mkdir()
+    reader = PipesFileMessageReader(str(tmp_path / place))
+    client = PipesSubprocessClient(message_reader=reader)
+    stored = run_command(client, command("misbehave.py", "well-behaved"), instance=instance)
+    assert says in stored.failure()
+    assert str(tmp_path / place) in stored.failure()
+
+
 def test_the_temporary_file_is_private(instance: dg.DagsterInstance) -> None:
     paths: list[Path] = []
 

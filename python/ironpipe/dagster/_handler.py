@@ -45,7 +45,9 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         self._taken = 0
         # What the step can take, asked for once; None in an op without assets.
         self._asset_keys: AbstractSet[AssetKey] | None = None
-        self._check_names: Mapping[AssetKey, AbstractSet[str]] | None = None
+        self._check_names: Mapping[AssetKey, AbstractSet[str]] = {}
+        # What was found to be among them: most processes report the same few again and again.
+        self._admitted: set[tuple[str, str | None]] = set()
         if context.has_assets_def:
             self._asset_keys = context.selected_asset_keys
             self._check_names = _check_names(context.assets_def)
@@ -111,13 +113,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         metadata: Mapping[str, Any] | None,
         data_version: str | None,
     ) -> None:
-        if self._asset_keys is not None:
-            key = AssetKey.from_escaped_user_string(asset_key)
-            if key not in self._asset_keys:
-                known = ", ".join(sorted(key.to_escaped_user_string() for key in self._asset_keys))
-                raise DagsterPipesExecutionError(
-                    f"Invalid asset key. Expected one of `[{known}]`, got `{asset_key}`."
-                )
+        self._admit(asset_key, None)
         super()._handle_report_asset_materialization(asset_key, metadata, data_version)
 
     def _handle_report_asset_check(
@@ -128,14 +124,23 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         severity: str,
         metadata: Mapping[str, Any],
     ) -> None:
-        if self._check_names is not None:
-            # Raises what yielding the result would raise.
-            AssetCheckResult(
-                asset_key=AssetKey.from_escaped_user_string(asset_key),
-                check_name=check_name,
-                passed=passed,
-            ).resolve_target_check_key(self._check_names)
+        self._admit(asset_key, check_name)
         super()._handle_report_asset_check(asset_key, check_name, passed, severity, metadata)
+
+    def _admit(self, asset_key: str, check_name: str | None) -> None:
+        """Raises what Dagster says of an asset, or a check of one, that the step does not have."""
+        if self._asset_keys is None or (asset_key, check_name) in self._admitted:
+            return
+        key = AssetKey.from_escaped_user_string(asset_key)
+        if check_name is not None:
+            result = AssetCheckResult(asset_key=key, check_name=check_name, passed=True)
+            result.resolve_target_check_key(self._check_names)
+        elif key not in self._asset_keys:
+            known = ", ".join(sorted(key.to_escaped_user_string() for key in self._asset_keys))
+            raise DagsterPipesExecutionError(
+                f"Invalid asset key. Expected one of `[{known}]`, got `{asset_key}`."
+            )
+        self._admitted.add((asset_key, check_name))
 
 
 def _check_names(assets_def: AssetsDefinition) -> Mapping[AssetKey, AbstractSet[str]]:
