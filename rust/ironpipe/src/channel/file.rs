@@ -73,7 +73,7 @@ impl FileChannel {
             return Ok(());
         };
         if self.file.metadata()?.len() + line.len() as u64 + 1 > limit {
-            return Err(ErrorKind::FileTooLarge.into());
+            return Err(too_large());
         }
         Ok(())
     }
@@ -122,6 +122,14 @@ fn size_limit() -> Option<u64> {
 #[cfg(not(unix))]
 fn size_limit() -> Option<u64> {
     None
+}
+
+/// What the system says to a process that outlives `SIGXFSZ`.
+fn too_large() -> io::Error {
+    #[cfg(unix)]
+    return rustix::io::Errno::FBIG.into();
+    #[cfg(not(unix))]
+    ErrorKind::FileTooLarge.into()
 }
 
 #[cfg(test)]

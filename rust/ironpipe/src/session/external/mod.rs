@@ -215,6 +215,12 @@ impl PipesContext {
         self.close_as(Some(&PipesException::from_error(error)))
     }
 
+    /// Lets go of the session without closing it, as if it had been forgotten: Dagster hears of
+    /// no end. For languages in which an object may go at any time, or never.
+    pub fn abandon(mut self) {
+        self.session = None;
+    }
+
     /// Whether the session was closed.
     pub fn is_closed(&self) -> bool {
         match &self.session {

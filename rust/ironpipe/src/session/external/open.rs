@@ -87,9 +87,12 @@ impl PipesOptions {
         let params = self.params.context_params()?;
         let context = ContextData::load(&params, self.params.context_name())?;
         let channel = channel::open(&self.params.messages_params()?)?;
-        let writer = MessageWriter::from_box(channel);
-        let pipes = PipesContext::new(context, Arc::new(writer));
-        pipes.opened(&self.extras)?;
+        let writer = Arc::new(MessageWriter::from_box(channel));
+        let pipes = PipesContext::new(context, Arc::clone(&writer));
+        // A session that could not be opened has nothing to close.
+        pipes
+            .opened(&self.extras)
+            .inspect_err(|_| writer.abandon())?;
         Ok(pipes)
     }
 }
@@ -126,13 +129,11 @@ fn warn_inactive() {
 ///         pipes.report_asset_materialization(
 ///             ironpipe::Materialization::new().metadata([("rows", rows)]),
 ///         )?;
-///         Ok::<_, Box<dyn std::error::Error>>(())
+///         Ok(())
 ///     })
 /// }
 /// ```
-pub fn run<E: Into<Box<dyn StdError>>>(
-    body: impl FnOnce(&PipesContext) -> Result<(), E>,
-) -> ExitCode {
+pub fn run(body: impl FnOnce(&PipesContext) -> Result<(), Box<dyn StdError>>) -> ExitCode {
     let pipes = match open_dagster_pipes() {
         Ok(pipes) => pipes,
         Err(error) => return fail(&error),
@@ -143,7 +144,6 @@ pub fn run<E: Into<Box<dyn StdError>>>(
             Err(error) => fail(&error),
         },
         Err(error) => {
-            let error = error.into();
             let code = fail(&*error);
             // Where messages can't be written, that is most often the error itself.
             if let Err(unsent) = pipes.close_with_error(&*error)
