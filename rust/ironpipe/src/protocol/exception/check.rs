@@ -115,7 +115,7 @@ fn check_field(name: &str, part: Part<'_>) -> Check {
         "name" => (has_length(part.kind) || part.is_falsy(), "a string or null"),
         "stack" => {
             let fits = match part.kind {
-                Kind::Array => elements(part.raw).iter().all(|line| has_length(line.kind)),
+                Kind::Array => elements(part.raw).iter().all(|line| line.kind == Kind::String),
                 other => has_length(other),
             };
             (fits, "an array of strings")
