@@ -22,8 +22,6 @@ With Dagster, use :mod:`ironpipe.dagster`.
 Importing this package loads nothing but itself: every name is loaded when it is first used.
 """
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ironpipe._context import PipesContext, open_dagster_pipes

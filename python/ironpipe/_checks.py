@@ -40,6 +40,11 @@ def optional_env_param(
     return value
 
 
+def names(params: Mapping[str, Any]) -> str:
+    """Return the names of params for an error; never their values, which may be credentials."""
+    return f"{{{', '.join(map(repr, params))}}}"
+
+
 def _wrong_type(key: str, owner: object, expected: str, value: object) -> str:
     return (
         f"Invalid type for parameter `{key}` passed from orchestration side to"

@@ -202,10 +202,6 @@ class PipesContext:
         if self._engine.is_closed:
             return
         with self._io_stack:
-            # Output that was captured belongs before the end.
-            drain = getattr(self._message_channel, "stop_capture", None)
-            if drain is not None:
-                drain()
             self._engine.close(exc)
 
     @property
@@ -229,7 +225,7 @@ class PipesContext:
             DagsterPipesError: The step targets none or several.
         """
         self._engine.check_access("asset_key")
-        return (self._data["asset_keys"] or ())[0]
+        return (self._data["asset_keys"] or [""])[0]
 
     @property
     def asset_keys(self) -> Sequence[str]:

@@ -3,8 +3,8 @@
 ::
 
     Exception
-    └── DagsterPipesError            what Dagster would refuse, or a session that can't be opened
-        └── NotJsonError             a value that JSON does not have; also a TypeError and ValueError
+    └── DagsterPipesError          what Dagster would refuse, or a session that can't be opened
+        └── NotJsonError           a value that JSON does not have; a TypeError and ValueError too
     Warning
     └── DagsterPipesWarning
 

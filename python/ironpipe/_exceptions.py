@@ -29,7 +29,7 @@ def _describe(trace: TracebackException, chain: int) -> PipesException:
     if sys.version_info >= (3, 13):
         name = trace.exc_type_str.rpartition(".")[2]
     else:
-        name = trace.exc_type.__name__ if trace.exc_type is not None else None
+        name = trace.exc_type.__name__
 
     def led(before: TracebackException | None) -> PipesException | None:
         return _describe(before, chain - 1) if before is not None and chain > 0 else None

@@ -6,16 +6,19 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 
 from ironpipe import _ironpipe
-from ironpipe._checks import env_param
+from ironpipe._checks import env_param, names
 from ironpipe._errors import DagsterPipesError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from contextlib import AbstractContextManager
-    from typing import cast
+    from typing import Any
 
     from ironpipe._types import PipesContextData, PipesParams
+
+# The type itself, with the parameters that a type checker wants to see.
+_Dict: type[dict[str, Any]] = dict
 
 __all__ = ["PipesContextLoader", "PipesDefaultContextLoader"]
 
@@ -45,7 +48,7 @@ class PipesDefaultContextLoader(PipesContextLoader):
     DIRECT_KEY = "data"
 
     @contextmanager
-    def load_context(self, params: PipesParams) -> Iterator[PipesContextData]:
+    def load_context(self, params: PipesParams) -> Generator[PipesContextData]:
         """Load the context and give it as the value of a context manager.
 
         Args:
@@ -56,13 +59,14 @@ class PipesDefaultContextLoader(PipesContextLoader):
             DagsterPipesError: It is not a JSON object, or larger than 64 MiB; or neither param is
                 there.
         """
+        data: Any
         if self.FILE_PATH_KEY in params:
             data = _ironpipe.read_context(env_param(params, self.FILE_PATH_KEY, str, self))
         elif self.DIRECT_KEY in params:
-            data = env_param(params, self.DIRECT_KEY, dict, self)
+            data = env_param(params, self.DIRECT_KEY, _Dict, self)
         else:
             raise DagsterPipesError(
                 f'Invalid params for {type(self).__name__}, expected key "{self.FILE_PATH_KEY}"'
-                f' or "{self.DIRECT_KEY}", received {params}'
+                f' or "{self.DIRECT_KEY}", received {names(params)}'
             )
-        yield cast("PipesContextData", data) if TYPE_CHECKING else data
+        yield data

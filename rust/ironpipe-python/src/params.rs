@@ -3,8 +3,12 @@
 //! The engine unpacks, checks and limits; the values of the JSON text are made by Python's own
 //! `json.loads`, so that they are exactly those the official client gives.
 
+use std::fs::File;
+use std::io::Read;
+
+use ironpipe::Error;
 use ironpipe::protocol::bootstrap;
-use ironpipe::protocol::context;
+use ironpipe::protocol::context::MAX_CONTEXT_BYTES;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -36,9 +40,35 @@ fn decode_param<'py>(py: Python<'py>, value: &str, name: &str) -> PyResult<Bound
 #[pyo3(signature = (path, /))]
 fn read_context<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
     let json = py
-        .detach(|| context::read_file(path.as_ref()))
+        .detach(|| read_limited(path))
         .map_err(|error| to_python(py, error))?;
-    loads(py, &json, &format!("the context in {path}"))
+    let name = format!("the Pipes context in {path}");
+    match std::str::from_utf8(&json) {
+        Ok(json) => loads(py, json, &name),
+        Err(error) => Err(pipes_error(py, format!("{name} is not UTF-8: {error}"))),
+    }
+}
+
+fn read_limited(path: &str) -> ironpipe::Result<Vec<u8>> {
+    let mut json = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let mut start = file.take(MAX_CONTEXT_BYTES + 1);
+        start.read_to_end(&mut json)
+    });
+    if let Err(source) = read {
+        return Err(Error::Channel {
+            action: "read",
+            path: path.into(),
+            source,
+        });
+    }
+    if json.len() as u64 > MAX_CONTEXT_BYTES {
+        return Err(Error::Context {
+            location: path.to_owned(),
+            reason: format!("it is larger than the limit of {MAX_CONTEXT_BYTES} bytes"),
+        });
+    }
+    Ok(json)
 }
 
 fn loads<'py>(py: Python<'py>, json: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {

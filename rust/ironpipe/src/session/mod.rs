@@ -3,3 +3,4 @@
 
 pub mod external;
 pub mod host;
+pub mod stdio;

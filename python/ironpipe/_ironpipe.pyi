@@ -1,0 +1,554 @@
+"""The engine, as Python sees it.
+
+Messages, readers and reports are public through :mod:`ironpipe`; the rest is for its modules.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import Any, ClassVar, Final, Protocol, SupportsIndex, final, overload
+
+from typing_extensions import Self
+
+__version__: Final[str]
+
+# Values and bootstrap.
+
+def dumps(value: object, /) -> bytes:
+    """Return the JSON text of a value, as UTF-8.
+
+    It reads back as what ``json.dumps`` writes. What that refuses is refused here, with its place.
+
+    Raises:
+        NotJsonError: JSON has no text for a value; the error names its place.
+    """
+
+def encode_param(value: object, /) -> str:
+    """Encode a value as a bootstrap value.
+
+    Raises:
+        NotJsonError: JSON has no text for it.
+    """
+
+def decode_param(value: str, name: str, /) -> Any:
+    """Decode a bootstrap value.
+
+    Args:
+        value: Its text.
+        name: What errors call it; the value itself is never shown.
+
+    Raises:
+        DagsterPipesError: It is not base64, not zlib, not JSON, or unpacks to more than 16 MiB.
+    """
+
+def read_context(path: str, /) -> dict[str, Any]:
+    """Read the context from a JSON file.
+
+    Raises:
+        OSError: It can't be read.
+        DagsterPipesError: It is not a JSON object, or larger than 64 MiB.
+    """
+
+# Writing.
+
+class _MessageChannel(Protocol):
+    def write_message(self, message: Any, /) -> object: ...
+
+@final
+class Channel:
+    """A file that messages are appended to, numbered, one write a message.
+
+    It may be used from any thread, and from a forked child, which is a new writer.
+
+    Args:
+        path: The file; made if it is not there.
+
+    Raises:
+        OSError: It can't be opened.
+    """
+
+    def __new__(cls, path: str) -> Self: ...
+    def write_message(self, message: Mapping[str, Any], /) -> None:
+        """Append a message.
+
+        Args:
+            message: The envelope; of its keys ``method`` and ``params`` count.
+
+        Raises:
+            NotJsonError: JSON has no text for a value; the error names its place.
+            DagsterPipesError: Dagster would refuse the message.
+            OSError: It can't be written.
+        """
+
+    def capture(self) -> None:
+        """Send what is written to stdout and stderr, from now on, as messages too.
+
+        Raises:
+            OSError: There is no descriptor or thread left.
+        """
+
+    def stop_capture(self) -> None:
+        """Turn stdout and stderr back, and send what has been written. Further calls do nothing.
+
+        Raises:
+            OSError: What was captured could not be sent.
+        """
+
+    def close(self) -> None:
+        """Stop capturing and close the file."""
+
+@final
+class LineWriter:
+    """Makes the lines of one writer, numbered, for a stream that Python writes to."""
+
+    def __new__(cls) -> Self: ...
+    def line(self, message: Mapping[str, Any], /) -> str:
+        """Return the line of a message, in ASCII, with its newline.
+
+        Raises:
+            NotJsonError: JSON has no text for a value; the error names its place.
+            DagsterPipesError: Dagster would refuse the message.
+        """
+
+@final
+class Context:
+    """The session of an external process: the rules of what may be asked and reported.
+
+    Args:
+        data: The context, with any of its keys.
+        channel: Where messages go: a :class:`Channel`, or any object with ``write_message``.
+
+    Raises:
+        DagsterPipesError: The data is no context.
+    """
+
+    def __new__(cls, data: Mapping[str, Any], channel: Channel | _MessageChannel) -> Self: ...
+    @property
+    def is_closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+
+    def check_access(self, accessor: str, /) -> None:
+        """Raise ``DagsterPipesError`` where an accessor does not apply to the step."""
+
+    def check_extra(self, key: str, /) -> None:
+        """Raise ``DagsterPipesError`` where there is no extra of that name."""
+
+    def opened(self, payload: Mapping[str, Any], /) -> None:
+        """Send the first message."""
+
+    def log(self, level: int, message: str, /) -> None:
+        """Send a log message; the level is a number of the module ``logging``."""
+
+    def report_asset_materialization(
+        self, metadata: object, data_version: object, asset_key: object, /
+    ) -> None:
+        """Report a materialization, or raise what is wrong with it."""
+
+    def report_asset_check(
+        self,
+        check_name: object,
+        passed: object,
+        severity: object,
+        metadata: object,
+        asset_key: object,
+        /,
+    ) -> None:
+        """Report an asset check, or raise what is wrong with it."""
+
+    def report_custom_message(self, payload: object, /) -> None:
+        """Report any value that JSON has."""
+
+    def log_external_stream(self, stream: str, text: str, extras: object, /) -> None:
+        """Send output of a program."""
+
+    def close(self, exception: Mapping[str, Any] | None, /) -> None:
+        """Send the last message. Further calls do nothing."""
+
+# Reading.
+
+class Message:
+    """A message. The classes of the methods derive from it; it is not made itself.
+
+    A message is frozen. Two are equal if their method, params and stamp are.
+    """
+
+    @property
+    def method(self) -> str:
+        """The name of the method on the wire."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params, as a new dict each time."""
+
+    @property
+    def writer(self) -> str | None:
+        """The writer that sent it; None where it does not number its messages."""
+
+    @property
+    def number(self) -> int | None:
+        """Its number among the messages of its writer, from 1."""
+
+    @property
+    def sent_at(self) -> float | None:
+        """The writer's clock when it was sent, in seconds since the Unix epoch."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Opened(Message):
+    """A writer has opened."""
+
+    __match_args__: ClassVar[tuple[str]] = ("extras",)
+    def __new__(cls, extras: Mapping[str, Any] | None = None) -> Self: ...
+    @property
+    def extras(self) -> dict[str, Any] | None:
+        """What the process has told of itself."""
+
+@final
+class Closed(Message):
+    """A writer has closed."""
+
+    __match_args__: ClassVar[tuple[str]] = ("exception",)
+    def __new__(cls, exception: Mapping[str, Any] | None = None) -> Self: ...
+    @property
+    def exception(self) -> dict[str, Any] | None:
+        """What went wrong, in the shape of :class:`ironpipe.PipesException`."""
+
+@final
+class Log(Message):
+    """A log message."""
+
+    __match_args__: ClassVar[tuple[str, str]] = ("message", "level")
+    def __new__(cls, message: str | None, level: str | None = None) -> Self: ...
+    @property
+    def message(self) -> str:
+        """The text."""
+
+    @property
+    def level(self) -> str:
+        """The level as it was sent; ``info`` where none was."""
+
+@final
+class AssetMaterialization(Message):
+    """An asset was materialized."""
+
+    __match_args__: ClassVar[tuple[str, str, str]] = ("asset_key", "data_version", "metadata")
+    def __new__(
+        cls,
+        asset_key: str,
+        data_version: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Self: ...
+    @property
+    def asset_key(self) -> str:
+        """The asset, its parts joined by ``/``."""
+
+    @property
+    def data_version(self) -> str | None:
+        """The version of the data."""
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """By name ``{"raw_value": …, "type": …}``."""
+
+@final
+class AssetCheck(Message):
+    """An asset check was made."""
+
+    __match_args__: ClassVar[tuple[str, str, str, str, str]] = (
+        "asset_key",
+        "check_name",
+        "passed",
+        "severity",
+        "metadata",
+    )
+    def __new__(
+        cls,
+        asset_key: str,
+        check_name: str,
+        passed: bool,
+        severity: str,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Self: ...
+    @property
+    def asset_key(self) -> str:
+        """The asset, its parts joined by ``/``."""
+
+    @property
+    def check_name(self) -> str:
+        """The name of the check."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it passed."""
+
+    @property
+    def severity(self) -> str:
+        """``WARN`` or ``ERROR``."""
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """By name ``{"raw_value": …, "type": …}``."""
+
+@final
+class CustomMessage(Message):
+    """Any value."""
+
+    __match_args__: ClassVar[tuple[str]] = ("payload",)
+    def __new__(cls, payload: object) -> Self: ...
+    @property
+    def payload(self) -> Any:
+        """The value."""
+
+@final
+class ExternalStream(Message):
+    """Captured output of a process."""
+
+    __match_args__: ClassVar[tuple[str, str, str]] = ("stream", "text", "extras")
+    def __new__(cls, stream: str, text: str, extras: Mapping[str, Any] | None = None) -> Self: ...
+    @property
+    def stream(self) -> str:
+        """``stdout`` or ``stderr``."""
+
+    @property
+    def text(self) -> str:
+        """The output."""
+
+    @property
+    def extras(self) -> dict[str, Any] | None:
+        """What else was sent with it."""
+
+@final
+class Batch(Sequence[Message]):
+    """Messages that are made when they are asked for."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Sequence[Any]: ...
+
+@final
+class MessageReader:
+    """Reads messages. Iterating waits for the next one until the last has come.
+
+    As a context manager it closes itself.
+    """
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def __next__(self) -> Any: ...
+    def next(self, timeout: float | None = None) -> Any | None:
+        """Return the next message; None once the time is up, or at the end (see :attr:`ended`).
+
+        Args:
+            timeout: In seconds; by default it waits as long as it takes.
+
+        Raises:
+            OSError: The channel can't be read.
+        """
+
+    def next_batch(self, max: int = 10_000, timeout: float | None = None) -> Batch:
+        """Return the messages that are there; waits for the first one, not for more.
+
+        Args:
+            max: No more than this many.
+            timeout: In seconds; by default it waits as long as it takes.
+
+        Returns:
+            None at all once the time is up, or at the end.
+        """
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last message has been read."""
+
+    @property
+    def report(self) -> DeliveryReport:
+        """What has arrived so far, and what has not."""
+
+    def finish(self) -> None:
+        """Say that nothing more will be written: the reader reads what is there, and ends.
+
+        May be called from any thread.
+        """
+
+    def close(self) -> None:
+        """End reading and close the channel."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _exc_type: type[BaseException] | None,
+        _exc_value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+
+@final
+class Session:
+    """The host's end of one run of an external process, without Dagster.
+
+    Its files lie in a private directory, which goes when it is closed. As a context manager it
+    closes itself.
+
+    Args:
+        context: What the process is told of its step, with any of the keys of
+            :class:`ironpipe.PipesContextData`.
+
+    Raises:
+        NotJsonError: JSON has no text for a value of the context; the error names its place.
+        DagsterPipesError: The context is none.
+        OSError: The files can't be made.
+    """
+
+    def __new__(cls, context: Mapping[str, Any]) -> Self: ...
+    @property
+    def env(self) -> dict[str, str]:
+        """The two environment variables that make a process one of this session."""
+
+    @property
+    def context_path(self) -> str:
+        """Where the context lies."""
+
+    @property
+    def messages_path(self) -> str:
+        """Where the messages go."""
+
+    @property
+    def reader(self) -> MessageReader:
+        """What arrives."""
+
+    def finish(self) -> None:
+        """Say that the process has ended: the reader reads what is there, and ends."""
+
+    def close(self) -> None:
+        """End reading and remove the files."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _exc_type: type[BaseException] | None,
+        _exc_value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+
+def read_messages(path: str | PathLike[str], *, max_line: int = ...) -> MessageReader:
+    """Read a file that is finished.
+
+    Args:
+        path: The file.
+        max_line: The longest line that is taken, in bytes. A longer one is set aside.
+
+    Raises:
+        OSError: It can't be opened.
+    """
+
+def tail_messages(
+    path: str | PathLike[str], *, until_closed: bool = True, max_line: int = ...
+) -> MessageReader:
+    """Follow a file that is being written, which need not be there yet.
+
+    Args:
+        path: The file.
+        until_closed: Whether reading ends by itself once every writer has closed; else it goes on
+            until :meth:`MessageReader.finish`.
+        max_line: The longest line that is taken, in bytes. A longer one is set aside.
+
+    Raises:
+        OSError: It can't be watched.
+    """
+
+@final
+class DeliveryReport:
+    """What arrived, and what did not. As text it is made for people."""
+
+    @property
+    def delivered(self) -> int:
+        """Messages that were handed on."""
+
+    @property
+    def unnumbered(self) -> int:
+        """Those of them whose writer does not number, so that none can be missed among them."""
+
+    @property
+    def opened(self) -> int:
+        """Messages ``opened``."""
+
+    @property
+    def closed(self) -> int:
+        """Messages ``closed``."""
+
+    @property
+    def writers(self) -> list[WriterReport]:
+        """Each writer that numbers its messages."""
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        """The first lines that were set aside; :attr:`rejected_count` says how many there were."""
+
+    @property
+    def rejected_count(self) -> int:
+        """How many lines were set aside."""
+
+    @property
+    def repaired(self) -> dict[str, int]:
+        """What was put right on the way, and how often."""
+
+    @property
+    def missing_count(self) -> int:
+        """How many numbers are missing."""
+
+    @property
+    def repeated_count(self) -> int:
+        """How many messages came again and were dropped."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing and nothing was set aside."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class WriterReport:
+    """What arrived of one writer."""
+
+    @property
+    def writer(self) -> str:
+        """Its name."""
+
+    @property
+    def opened(self) -> bool:
+        """Whether ``opened`` arrived."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``closed`` arrived."""
+
+    @property
+    def received(self) -> int:
+        """How many messages arrived."""
+
+    @property
+    def repeated(self) -> int:
+        """How many came again."""
+
+    @property
+    def missing(self) -> list[range]:
+        """The numbers that did not arrive."""
+
+@final
+class Rejected:
+    """A line that was set aside."""
+
+    @property
+    def offset(self) -> int:
+        """The byte at which it begins."""
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it."""
+
+    @property
+    def head(self) -> str:
+        """How it begins."""

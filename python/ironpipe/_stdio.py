@@ -1,0 +1,65 @@
+"""Captured output: what a process and its children write to stdout and stderr, as messages."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import TextIO
+
+    from ironpipe import _ironpipe
+
+__all__ = ["captured", "flush", "flush_all"]
+
+
+@contextmanager
+def captured(channel: _ironpipe.Channel) -> Generator[None]:
+    """Send what is written to stdout and stderr through a channel, until the end of the block.
+
+    It also goes where it went before. At the end nothing is waited for: a child that goes on
+    writing is no longer listened to.
+
+    Args:
+        channel: A channel of the engine.
+
+    Raises:
+        OSError: The streams can't be captured, or what was captured could not be sent.
+    """
+    import atexit
+
+    channel.capture()
+    # A process that ends without closing would leave its last words in the pipe.
+    atexit.register(channel.stop_capture)
+    try:
+        yield
+    finally:
+        atexit.unregister(channel.stop_capture)
+        channel.stop_capture()
+
+
+def flush() -> None:
+    """Empty what Python has buffered for stdout and stderr."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream is not None:  # As it is in a process without streams.
+            _flush(stream)
+
+
+def _flush(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        pass  # It is closed, or a stand-in that can't.
+
+
+def flush_all() -> None:
+    """Empty what Python and the C library below it have buffered."""
+    flush()
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)
+    except (ImportError, OSError, AttributeError, TypeError):
+        pass  # No C library to be found in this process: nothing of it is buffered.

@@ -1,0 +1,207 @@
+//! The channels of the engine, as Python's own message channels use them.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ironpipe::channel::{FileChannel, MessageChannel};
+use ironpipe::protocol::bootstrap::Stdio;
+use ironpipe::protocol::decode::decode;
+use ironpipe::protocol::envelope::Method;
+use ironpipe::protocol::message::{ExternalStream, Message};
+use ironpipe::session::stdio::StdioCapture;
+use ironpipe::writer::MessageWriter;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::PyMapping;
+
+use crate::encode::encode;
+use crate::error::{pipes_error, to_python};
+
+/// A file that messages are appended to, and the streams that are captured for it.
+#[pyclass(frozen, module = "ironpipe._ironpipe")]
+pub struct Channel {
+    writer: Arc<MessageWriter>,
+    captures: Mutex<Vec<StdioCapture>>,
+}
+
+impl Channel {
+    /// What numbers and writes.
+    pub fn writer(&self) -> Arc<MessageWriter> {
+        Arc::clone(&self.writer)
+    }
+
+    /// Sends what was captured so far, so that it stands before what is sent next.
+    #[inline]
+    pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        let captures = self.lock(py);
+        if captures.is_empty() {
+            return Ok(());
+        }
+        flush(py, "flush")?;
+        py.detach(|| captures.iter().for_each(StdioCapture::drain));
+        Ok(())
+    }
+
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Vec<StdioCapture>> {
+        self.captures
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Channel {
+    #[new]
+    fn new(py: Python<'_>, path: &str) -> PyResult<Self> {
+        let channel = py
+            .detach(|| FileChannel::open(path))
+            .map_err(|error| to_python(py, error))?;
+        Ok(Channel {
+            writer: Arc::new(MessageWriter::new(channel)),
+            captures: Mutex::default(),
+        })
+    }
+
+    #[pyo3(signature = (message, /))]
+    fn write_message(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = message.py();
+        let (method, params) = checked(message)?;
+        self.drain(py)?;
+        py.detach(|| self.writer.write(method, &params))
+            .map_err(|error| to_python(py, error))
+    }
+
+    fn capture(&self, py: Python<'_>) -> PyResult<()> {
+        flush(py, "flush_all")?;
+        let mut captures = self.lock(py);
+        for stream in [Stdio::Stdout, Stdio::Stderr] {
+            let writer = self.writer();
+            let sink = move |stream, text: &str| {
+                writer.write_message(&Message::ExternalStream(ExternalStream {
+                    stream,
+                    text: text.to_owned(),
+                    extras: Vec::new(),
+                }))
+            };
+            let capture = StdioCapture::start(stream, Box::new(sink));
+            captures.push(capture.map_err(|error| to_python(py, error))?);
+        }
+        Ok(())
+    }
+
+    pub fn stop_capture(&self, py: Python<'_>) -> PyResult<()> {
+        let captures = std::mem::take(&mut *self.lock(py));
+        if captures.is_empty() {
+            return Ok(());
+        }
+        flush(py, "flush_all")?;
+        let finish = |mut capture: StdioCapture| capture.finish();
+        // All of them are turned back, whichever fails first.
+        let ends: Vec<_> = py.detach(|| captures.into_iter().map(finish).collect());
+        let end: ironpipe::Result<()> = ends.into_iter().collect();
+        end.map_err(|error| to_python(py, error))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.stop_capture(py)
+    }
+}
+
+/// Empties what Python has buffered for stdout and stderr: `flush`; or the C library below it, too:
+/// `flush_all`.
+fn flush(py: Python<'_>, how: &str) -> PyResult<()> {
+    py.import("ironpipe._stdio")?.call_method0(how)?;
+    Ok(())
+}
+
+/// The method and the params of a message that Dagster takes: those of the envelope, mended as a
+/// reader would mend them.
+fn checked(message: &Bound<'_, PyAny>) -> PyResult<(Method, Vec<u8>)> {
+    let py = message.py();
+    let message = message.cast::<PyMapping>()?;
+    let name = message.get_item(intern!(py, "method"))?;
+    let params = message.get_item(intern!(py, "params"))?;
+
+    let mut line = b"{\"method\":".to_vec();
+    encode(&name, 1, &mut line).map_err(|refusal| refusal.into_error(py, "method"))?;
+    line.extend_from_slice(b",\"params\":");
+    encode(&params, 1, &mut line).map_err(|refusal| refusal.into_error(py, "params"))?;
+    line.push(b'}');
+
+    let decoded = decode(&line).map_err(|rejection| {
+        let reason = rejection.reason;
+        pipes_error(py, format!("Dagster would refuse this message: {reason}"))
+    })?;
+    Ok((decoded.method, decoded.params(&line).to_vec()))
+}
+
+/// Makes the lines of one writer, for a stream that Python writes to.
+#[pyclass(frozen, module = "ironpipe._ironpipe")]
+pub struct LineWriter {
+    writer: MessageWriter,
+    line: Line,
+}
+
+/// The line that was written last.
+#[derive(Clone, Default)]
+struct Line(Arc<Mutex<Vec<u8>>>);
+
+impl MessageChannel for Line {
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clear();
+        kept.extend_from_slice(line);
+        Ok(())
+    }
+
+    fn name(&self) -> &Path {
+        Path::new("stream")
+    }
+}
+
+#[pymethods]
+impl LineWriter {
+    #[new]
+    fn new() -> Self {
+        let line = Line::default();
+        LineWriter {
+            writer: MessageWriter::new(line.clone()),
+            line,
+        }
+    }
+
+    #[pyo3(signature = (message, /))]
+    fn line(&self, message: &Bound<'_, PyAny>) -> PyResult<String> {
+        let py = message.py();
+        let (method, params) = checked(message)?;
+        // The interpreter is not released in between, so no other thread can take this line.
+        self.writer
+            .write(method, &params)
+            .map_err(|error| to_python(py, error))?;
+        let line = std::mem::take(&mut *self.line.0.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(ascii(&String::from_utf8_lossy(&line)))
+    }
+}
+
+/// The same JSON text in ASCII. Outside of strings it is ASCII already.
+fn ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
+}
+
+/// Adds the classes of this file to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Channel>()?;
+    module.add_class::<LineWriter>()
+}

@@ -1,0 +1,136 @@
+"""The public names, and that importing them is nearly free."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import types
+from typing import Any
+
+import dagster_pipes
+import pytest
+
+import ironpipe
+
+# What the official package has and this one has not yet.
+LATER = {
+    "ExcThread",
+    "PipesAzureBlobStorageContextLoader",
+    "PipesAzureBlobStorageMessageWriter",
+    "PipesAzureBlobStorageMessageWriterChannel",
+    "PipesBlobStoreMessageWriter",
+    "PipesBlobStoreMessageWriterChannel",
+    "PipesBufferedFilesystemMessageWriterChannel",
+    "PipesDbfsContextLoader",
+    "PipesDbfsMessageWriter",
+    "PipesDefaultLogWriter",
+    "PipesDefaultLogWriterChannel",
+    "PipesGCSContextLoader",
+    "PipesGCSMessageWriter",
+    "PipesGCSMessageWriterChannel",
+    "PipesLogWriter",
+    "PipesLogWriterChannel",
+    "PipesLogWriterOpenedData",
+    "PipesPrefectLogsMessageWriter",
+    "PipesPrefectLogsMessageWriterChannel",
+    "PipesS3ContextLoader",
+    "PipesS3MessageWriter",
+    "PipesS3MessageWriterChannel",
+    "PipesStdioFileLogWriter",
+    "PipesStdioFileLogWriterChannel",
+    "PipesStdioLogWriter",
+    "PipesStdioLogWriterChannel",
+    "PipesUnityCatalogVolumesContextLoader",
+    "PipesUnityCatalogVolumesMessageWriter",
+    "T_BlobStoreMessageWriterChannel",
+    "T_LogChannel",
+    "to_asset_key_path",
+}
+
+
+def official_names() -> set[str]:
+    names = set()
+    for name, value in vars(dagster_pipes).items():
+        module = getattr(value, "__module__", "dagster_pipes")
+        if name.startswith("_") or isinstance(value, types.ModuleType):
+            continue
+        if module == "dagster_pipes" or name.startswith(("Pipes", "DAGSTER_", "T_")):
+            names.add(name)
+    return names
+
+
+def test_all_is_what_there_is() -> None:
+    assert len(set(ironpipe.__all__)) == len(ironpipe.__all__)
+    for name in ironpipe.__all__:
+        assert getattr(ironpipe, name) is not None
+        assert name in dir(ironpipe)
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = ironpipe.nonsense  # type: ignore[attr-defined]
+
+
+def test_every_official_name_is_here() -> None:
+    assert official_names() - LATER - {"TYPE_CHECKING"} <= set(ironpipe.__all__)
+    # Once a name is here it is no longer late.
+    assert not LATER & set(ironpipe.__all__)
+
+
+def parameters(function: Any) -> list[tuple[str, Any, Any]]:
+    found = inspect.signature(function).parameters.values()
+    return [
+        (p.name, p.kind, None if callable(p.default) else p.default)
+        for p in found
+        if p.name != "self"
+    ]
+
+
+def members(cls: type) -> set[str]:
+    return {name for name in dir(cls) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("name", sorted(official_names() - LATER - {"TYPE_CHECKING"}))
+def test_signatures_are_the_official_ones(name: str) -> None:
+    theirs, ours = getattr(dagster_pipes, name), getattr(ironpipe, name)
+    if isinstance(theirs, str):
+        assert ours == theirs
+    elif not inspect.isclass(theirs):
+        if inspect.isfunction(theirs):
+            assert parameters(ours) == parameters(theirs)
+    elif issubclass(theirs, Exception):
+        assert issubclass(ours, theirs.__base__)
+    elif hasattr(theirs, "__total__"):
+        assert set(ours.__annotations__) == set(theirs.__annotations__)
+    else:
+        assert parameters(ours) == parameters(theirs)
+        assert inspect.isabstract(ours) == inspect.isabstract(theirs)
+        for member in members(theirs) - members(Exception):
+            their_member = inspect.getattr_static(theirs, member)
+            our_member = inspect.getattr_static(ours, member)
+            assert isinstance(our_member, property) == isinstance(their_member, property)
+            if isinstance(their_member, str):
+                assert our_member == their_member
+            elif callable(getattr(theirs, member)):
+                assert parameters(getattr(ours, member)) == parameters(getattr(theirs, member))
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a bare interpreter has loaded once it has run the code."""
+    program = f"{code}\nimport sys\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_loads_nothing_else() -> None:
+    loaded = loaded_by("import ironpipe") - loaded_by("")
+    assert loaded == {"ironpipe"}
+
+
+def test_opening_loads_only_what_is_needed() -> None:
+    loaded = loaded_by("from ironpipe import open_dagster_pipes, PipesEnvVarParamsLoader")
+    heavy = {"orjson", "logging", "dataclasses", "typing", "asyncio", "unittest.mock", "argparse"}
+    assert not heavy & loaded
