@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 
 /// How much one [`LineFramer::fill`] asks for, in bytes.
-pub const BLOCK: usize = 256 * 1024;
+pub const BLOCK: usize = 64 * 1024;
 
 /// What a line may measure unless an option says otherwise, in bytes: 256 MiB.
 pub const MAX_LINE: usize = 256 * 1024 * 1024;

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::envelope::{Method, PIPES_PROTOCOL_VERSION_FIELD, STAMP_FIELD, Stamp, WriterId};
 use super::level::Level;
-use super::scan::{Kind, Scanner, SyntaxError, Text, unescape};
+use super::scan::{Kind, Scanner, SyntaxError, Text, code_points, unescape};
 use super::{exception, metadata};
 
 /// What was mended so that a message could be delivered.
@@ -132,21 +132,40 @@ impl Part {
     fn of<'a>(self, bytes: &'a [u8]) -> &'a [u8] {
         &bytes[self.start as usize..self.end as usize]
     }
+
+    /// A string with its quotes, which stand outside the part.
+    #[inline]
+    fn literal<'a>(self, bytes: &'a [u8]) -> WireText<'a> {
+        let around = (self.start as usize).wrapping_sub(1)..self.end as usize + 1;
+        WireText {
+            literal: bytes.get(around).unwrap_or_default(),
+            escaped: self.escaped,
+        }
+    }
 }
 
-/// The text of a string as it stands on the wire.
+/// A string as it stands on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WireText<'a> {
-    /// What stands between the quotes: UTF-8.
-    pub raw: &'a [u8],
+    /// The JSON literal, its quotes included: UTF-8. Empty where there is no string.
+    pub literal: &'a [u8],
     /// Whether there are escapes in it.
     pub escaped: bool,
 }
 
-impl WireText<'_> {
-    /// Appends the text to `out`; false if a lone surrogate had to become U+FFFD.
-    pub fn read(self, out: &mut String) -> bool {
-        unescape(self.raw, out)
+impl<'a> WireText<'a> {
+    /// What stands between the quotes; the text itself, if nothing is escaped.
+    #[inline]
+    pub fn raw(self) -> &'a [u8] {
+        match self.literal {
+            [_, raw @ .., _] => raw,
+            _ => &[],
+        }
+    }
+
+    /// Appends the code points of the text to `out`, lone surrogates among them.
+    pub fn code_points(self, out: &mut Vec<u32>) {
+        code_points(self.raw(), out);
     }
 }
 
@@ -184,19 +203,13 @@ impl Decoded {
     /// `message` of a log, `text` of an external stream, else empty.
     #[inline]
     pub fn text<'a>(&'a self, line: &'a [u8]) -> WireText<'a> {
-        WireText {
-            raw: self.text.of(self.source(line)),
-            escaped: self.text.escaped,
-        }
+        self.text.literal(self.source(line))
     }
 
     /// `level` of a log (empty where it names none), `stream` of an external stream, else empty.
     #[inline]
     pub fn label<'a>(&'a self, line: &'a [u8]) -> WireText<'a> {
-        WireText {
-            raw: self.label.of(self.source(line)),
-            escaped: self.label.escaped,
-        }
+        self.label.literal(self.source(line))
     }
 }
 
@@ -412,9 +425,6 @@ fn named<T>(bytes: &[u8], key: Text, find: impl Fn(&[u8]) -> Option<T>) -> Optio
 /// The line is not UTF-8, not JSON, or not a message that Dagster's handler takes.
 #[inline]
 pub fn decode(line: &[u8]) -> Result<Decoded, Rejection> {
-    if let Err(error) = simdutf8::basic::from_utf8(line) {
-        return Err(not_utf8(line, error));
-    }
     if u32::try_from(line.len()).is_err() {
         return Err(reject(line, 0, "the line is longer than 4 GiB".into()));
     }
@@ -428,41 +438,43 @@ pub fn decode(line: &[u8]) -> Result<Decoded, Rejection> {
 /// byte for byte. Anything else, or anything unusual in them, is left to [`general`].
 #[inline(always)]
 fn plain_log(line: &[u8]) -> Option<Decoded> {
-    const OFFICIAL: &[u8] =
+    const OFFICIAL: &[u8; 75] =
         br#"{"__dagster_pipes_version": "0.1", "method": "log", "params": {"message": ""#;
-    const OURS: &[u8] = br#"{"__dagster_pipes_version":"0.1","method":"log","params":{"message":""#;
-    let ours = line.starts_with(OURS);
-    if !ours && !line.starts_with(OFFICIAL) {
+    const OURS: &[u8; 69] =
+        br#"{"__dagster_pipes_version":"0.1","method":"log","params":{"message":""#;
+    let (prefix, params_start, level) = if is_prefix(line, OURS) {
+        (
+            OURS.len(),
+            OURS.len() - br#"{"message":""#.len(),
+            &br#","level":""#[..],
+        )
+    } else if is_prefix(line, OFFICIAL) {
+        let params_start = OFFICIAL.len() - br#"{"message": ""#.len();
+        (OFFICIAL.len(), params_start, &br#", "level": ""#[..])
+    } else {
         return None;
-    }
-    let (prefix, level) = match ours {
-        true => (OURS, &br#","level":""#[..]),
-        false => (OFFICIAL, &br#", "level": ""#[..]),
     };
-    let mut scanner = Scanner::at(line, prefix.len());
+    let mut scanner = Scanner::at(line, prefix);
     let text = scanner.string_rest().ok()?;
     if !scanner.take(level) {
         return None;
     }
     let label = scanner.string_rest().ok()?;
-    let name = &line[label.range()];
-    if !matches!(
-        name,
-        b"INFO" | b"DEBUG" | b"WARNING" | b"ERROR" | b"CRITICAL"
-    ) || !scanner.take(b"}")
-    {
+    let known = match &line[label.range()] {
+        b"INFO" | b"DEBUG" | b"WARNING" | b"ERROR" | b"CRITICAL" => scanner.take(b"}"),
+        _ => false,
+    };
+    if !known {
         return None;
     }
     let params_end = scanner.pos();
-    let mut stamp = None;
-    if ours && scanner.take(b",\"__ironpipe\":") {
-        stamp = Some(scan_stamp(&mut scanner).ok()??);
-    }
-    if &line[scanner.pos()..] != b"}" {
+    let (stamp, end) = match &line[params_end..] {
+        b"}" => (None, params_end + 1),
+        rest => plain_stamp(rest).map(|(stamp, length)| (Some(stamp), params_end + length))?,
+    };
+    if end != line.len() || (!scanner.is_ascii() && simdutf8::basic::from_utf8(line).is_err()) {
         return None;
     }
-    // The params begin with the brace that stands before `"message"`.
-    let params_start = prefix.len() - br#"{"message": ""#.len() + usize::from(ours);
     Some(Decoded {
         method: Method::Log,
         exact: scanner.exact(),
@@ -473,6 +485,64 @@ fn plain_log(line: &[u8]) -> Option<Decoded> {
         label: Part::new(Kind::String, label.start, label.end, false),
         mended: None,
     })
+}
+
+/// Compares in registers what would else be a call, for a prefix of 16 bytes and more.
+#[inline(always)]
+fn is_prefix<const N: usize>(line: &[u8], prefix: &[u8; N]) -> bool {
+    let Some(start) = line.first_chunk::<N>() else {
+        return false;
+    };
+    let word = |bytes: &[u8; N], at: usize| {
+        bytes[at..]
+            .first_chunk()
+            .map_or(0, |word| u128::from_le_bytes(*word))
+    };
+    // The last word overlaps the one before it.
+    let places = (0..N / 16).map(|n| 16 * n).chain([N - 16]);
+    places.fold(0, |unlike, at| {
+        unlike | (word(start, at) ^ word(prefix, at))
+    }) == 0
+}
+
+/// The rest of a line of ours behind its params, and its length.
+#[inline(always)]
+fn plain_stamp(rest: &[u8]) -> Option<(Stamp, usize)> {
+    const PREFIX: &[u8; 16] = br#","__ironpipe":[""#;
+    if !is_prefix(rest, PREFIX) {
+        return None;
+    }
+    let name = &rest[PREFIX.len()..];
+    let length = name
+        .iter()
+        .take(17)
+        .position(|&b| b == b'"' || b == b'\\')?;
+    let writer = WriterId::new(&name[..length])?;
+    let mut at = PREFIX.len() + length;
+    let mut number = |before: &[u8]| {
+        at += rest
+            .get(at..)?
+            .starts_with(before)
+            .then_some(before.len())?;
+        let start = at;
+        let mut value = 0u64;
+        while let Some(digit) = rest
+            .get(at)
+            .map(|b| b.wrapping_sub(b'0'))
+            .filter(|&d| d < 10)
+        {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            at += 1;
+        }
+        // So many digits fit; a leading zero is no number of JSON.
+        ((1..=19).contains(&(at - start)) && rest[start] != b'0').then_some(value)
+    };
+    let stamp = Stamp {
+        writer,
+        number: number(b"\",")?,
+        micros: number(b",")?,
+    };
+    rest[at..].starts_with(b"]}").then_some((stamp, at + 2))
 }
 
 /// Takes `[writer, number, microseconds]`; none if it is another JSON value.
@@ -525,6 +595,9 @@ fn general(line: &[u8]) -> Result<Decoded, Rejection> {
     let mut scanner = Scanner::at(line, line_start);
     let mut envelope = Envelope::default();
     let scanned = envelope.scan(&mut scanner);
+    if scanned.is_err() || !scanner.is_ascii() {
+        simdutf8::basic::from_utf8(line).map_err(|_| not_utf8(line))?;
+    }
     let refuse = |at, reason: String| Err(reject(line, at, reason));
     match scanned {
         Err(error) => return refuse(error.at, format!("not JSON: {}", error.what)),
@@ -857,7 +930,7 @@ impl Decoded {
 }
 
 #[cold]
-fn not_utf8(line: &[u8], _: simdutf8::basic::Utf8Error) -> Rejection {
+fn not_utf8(line: &[u8]) -> Rejection {
     let at = std::str::from_utf8(line)
         .err()
         .map_or(0, |error| error.valid_up_to());

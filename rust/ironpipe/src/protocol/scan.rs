@@ -75,11 +75,13 @@ impl Text {
 }
 
 /// A place in JSON text. Every method leaves `pos` behind what it took.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Scanner<'a> {
     bytes: &'a [u8],
     pos: usize,
     exact: bool,
+    /// Some byte of a string may be beyond ASCII.
+    beyond_ascii: bool,
     /// How many arrays and objects the caller has open around `pos`.
     depth: usize,
 }
@@ -87,7 +89,7 @@ pub struct Scanner<'a> {
 type Scan<T> = Result<T, SyntaxError>;
 
 impl<'a> Scanner<'a> {
-    /// A scanner at the start of `bytes`, which must be UTF-8 (it is not checked here).
+    /// A scanner at the start of `bytes`. Whether they are UTF-8 is not checked here.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self::at(bytes, 0)
     }
@@ -98,6 +100,7 @@ impl<'a> Scanner<'a> {
             bytes,
             pos,
             exact: true,
+            beyond_ascii: false,
             depth: 0,
         }
     }
@@ -112,6 +115,13 @@ impl<'a> Scanner<'a> {
         self.exact
     }
 
+    /// Whether all that was scanned is ASCII; false also where that is not sure. JSON has bytes
+    /// beyond ASCII in strings only, so where this is true and the scan came to the end of the
+    /// text, the text is UTF-8.
+    pub fn is_ascii(&self) -> bool {
+        !self.beyond_ascii
+    }
+
     /// The text that is scanned.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -123,21 +133,16 @@ impl<'a> Scanner<'a> {
         self.bytes.get(self.pos).copied().unwrap_or(0)
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn fail<T>(&self, what: &'static str) -> Scan<T> {
-        let what = if self.pos >= self.bytes.len() {
-            "the line ends too early"
-        } else {
-            what
-        };
-        Err(SyntaxError { at: self.pos, what })
+        Err(syntax_error(self.pos, self.bytes.len(), what))
     }
 
     /// Passes over white space.
     #[inline(always)]
     pub fn space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+        // Most often there is none.
+        while self.peek() <= b' ' && matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.pos += 1;
         }
     }
@@ -186,7 +191,9 @@ impl<'a> Scanner<'a> {
         let start = self.pos;
         let mut escaped = false;
         loop {
-            self.pos = plain_end(self.bytes, self.pos);
+            let (end, seen) = plain_end(self.bytes, self.pos);
+            self.pos = end;
+            self.beyond_ascii |= seen & HIGH != 0;
             match self.peek() {
                 b'"' => {
                     let end = self.pos;
@@ -207,7 +214,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes escapes, as many as follow one another.
-    #[inline]
+    #[inline(always)]
     fn escape(&mut self) -> Scan<()> {
         while self.peek() == b'\\' {
             match self.bytes.get(self.pos + 1) {
@@ -239,7 +246,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn code_unit(&mut self) -> Scan<u16> {
         match hex4(&self.bytes[self.pos + 2..]) {
             Some(unit) => {
@@ -254,7 +261,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a number, `NaN` or an infinity.
-    #[inline]
+    #[inline(always)]
     fn number(&mut self) -> Scan<Kind> {
         let start = self.pos;
         let negative = self.peek() == b'-';
@@ -344,48 +351,55 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes an array or object with a bit for each level, so that no input grows the stack.
+    #[inline(never)]
     fn containers(&mut self) -> Scan<()> {
-        const WORDS: usize = MAX_NESTING / 64;
-        let mut is_object = [0u64; WORDS];
+        // A copy that is this function's alone lives in registers.
+        let mut scanner = *self;
+        let taken = scanner.take_containers();
+        *self = scanner;
+        taken
+    }
+
+    #[inline(always)]
+    fn take_containers(&mut self) -> Scan<()> {
+        // Bit n of word w: whether level 64 w + n is an object.
+        let mut levels = [0u64; MAX_NESTING / 64];
         let mut depth = 0;
+        let mut in_object = false;
         'value: loop {
             // At the start of a value.
-            let byte = self.peek();
-            if byte == b'{' || byte == b'[' {
-                if depth + self.depth >= MAX_NESTING {
-                    return self.fail("values are nested deeper than 512 levels");
+            match self.peek() {
+                b'"' => {
+                    self.pos += 1;
+                    self.string_rest()?;
                 }
-                let (word, bit) = (depth / 64, 1u64 << (depth % 64));
-                self.pos += 1;
-                self.space();
-                if byte == b'{' {
-                    is_object[word] |= bit;
-                    if self.peek() != b'}' {
-                        depth += 1;
-                        self.key()?;
+                byte @ (b'{' | b'[') => {
+                    if depth + self.depth >= MAX_NESTING {
+                        return self.fail("values are nested deeper than 512 levels");
+                    }
+                    if depth > 0 {
+                        let bit = 1u64 << ((depth - 1) % 64);
+                        let word = &mut levels[(depth - 1) / 64];
+                        *word = if in_object { *word | bit } else { *word & !bit };
+                    }
+                    depth += 1;
+                    in_object = byte == b'{';
+                    self.pos += 1;
+                    self.space();
+                    // `]` and `}` stand two behind `[` and `{`.
+                    if self.peek() != byte + 2 {
+                        if in_object {
+                            self.key()?;
+                        }
                         continue 'value;
                     }
-                } else {
-                    is_object[word] &= !bit;
-                    if self.peek() != b']' {
-                        depth += 1;
-                        continue 'value;
-                    }
                 }
-                self.pos += 1;
-            } else if byte == b'"' {
-                self.pos += 1;
-                self.string_rest()?;
-            } else {
-                self.scalar()?;
+                _ => {
+                    self.scalar()?;
+                }
             }
-            // Behind a value.
+            // Behind a value, or at the end of an empty container.
             loop {
-                if depth == 0 {
-                    return Ok(());
-                }
-                let level = depth - 1;
-                let in_object = is_object[level / 64] & (1u64 << (level % 64)) != 0;
                 self.space();
                 match self.peek() {
                     b',' => {
@@ -402,6 +416,10 @@ impl<'a> Scanner<'a> {
                     _ => return self.fail("`,` or `]` was expected"),
                 }
                 depth -= 1;
+                if depth == 0 {
+                    return Ok(());
+                }
+                in_object = levels[(depth - 1) / 64] & (1u64 << ((depth - 1) % 64)) != 0;
             }
         }
     }
@@ -486,14 +504,28 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// By value, so that a scanner whose address nobody takes can live in registers.
+#[cold]
+#[inline(never)]
+fn syntax_error(at: usize, length: usize, what: &'static str) -> SyntaxError {
+    let what = match at >= length {
+        true => "the line ends too early",
+        false => what,
+    };
+    SyntaxError { at, what }
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
 /// The first byte from `pos` that ends a run of plain string text: a quote, a backslash, a control
-/// character or the end of `bytes`.
+/// character or the end of `bytes`; and the bits of all bytes looked at, eight bytes on eight.
 #[inline(always)]
-fn plain_end(bytes: &[u8], mut pos: usize) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
+fn plain_end(bytes: &[u8], mut pos: usize) -> (usize, u64) {
+    let mut seen = 0;
     while let Some(Ok(chunk)) = bytes.get(pos..pos + 8).map(<[u8; 8]>::try_from) {
         let word = u64::from_le_bytes(chunk);
+        seen |= word;
         // Each term sets the high bit of a byte it is looking for; a borrow can only set bits
         // above the first such byte, and only the first one is used.
         let quote = word ^ (LOW * b'"' as u64);
@@ -503,7 +535,7 @@ fn plain_end(bytes: &[u8], mut pos: usize) -> usize {
             | word.wrapping_sub(LOW * 0x20) & !word)
             & HIGH;
         if found != 0 {
-            return pos + (found.trailing_zeros() / 8) as usize;
+            return (pos + (found.trailing_zeros() / 8) as usize, seen);
         }
         pos += 8;
     }
@@ -511,71 +543,134 @@ fn plain_end(bytes: &[u8], mut pos: usize) -> usize {
         if byte == b'"' || byte == b'\\' || byte < 0x20 {
             break;
         }
+        seen |= u64::from(byte);
         pos += 1;
     }
-    pos
+    (pos, seen)
 }
 
 fn is_low(unit: u16) -> bool {
     (0xDC00..=0xDFFF).contains(&unit)
 }
 
+/// The value of each hexadecimal digit; 0x80 for any other byte.
+const HEX: [u8; 256] = {
+    let mut table = [0x80; 256];
+    let mut value = 0u8;
+    while value < 16 {
+        let lower = b"0123456789abcdef"[value as usize];
+        table[lower as usize] = value;
+        table[lower.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    table
+};
+
 /// Four hexadecimal digits at the start of `bytes`.
 #[inline(always)]
 pub(crate) fn hex4(bytes: &[u8]) -> Option<u16> {
-    let digits: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
-    let mut unit = 0u16;
-    for digit in digits {
-        unit = unit << 4 | (digit as char).to_digit(16)? as u16;
+    let [a, b, c, d] = bytes.first_chunk::<4>()?.map(|byte| HEX[byte as usize]);
+    let unit = u16::from(a) << 12 | u16::from(b) << 8 | u16::from(c) << 4 | u16::from(d);
+    ((a | b | c | d) < 0x80).then_some(unit)
+}
+
+/// What the text of a string literal is read into.
+trait TextSink {
+    fn text(&mut self, text: &str);
+    /// A code point that was escaped, be it a lone surrogate.
+    fn point(&mut self, point: u32);
+}
+
+/// Reads what stands between the quotes of a scanned literal.
+#[inline(always)]
+fn read_literal(raw: &[u8], sink: &mut impl TextSink) {
+    let mut rest = raw;
+    loop {
+        if rest.first() != Some(&b'\\') {
+            let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+            // An escape is ASCII, so a cut there leaves both sides whole.
+            match simdutf8::basic::from_utf8(&rest[..plain]) {
+                Ok(text) => sink.text(text),
+                Err(_) => sink.text(&String::from_utf8_lossy(&rest[..plain])),
+            }
+            rest = &rest[plain..];
+        }
+        let Some(&escape) = rest.get(1) else {
+            return;
+        };
+        rest = &rest[2..];
+        sink.point(match escape {
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => 10,
+            b'r' => 13,
+            b't' => 9,
+            b'u' => {
+                let unit = u32::from(hex4(rest).unwrap_or(0xFFFD));
+                rest = rest.get(4..).unwrap_or_default();
+                let pair = match rest {
+                    [b'\\', b'u', digits @ ..] if unit & 0xFC00 == 0xD800 => hex4(digits),
+                    _ => None,
+                };
+                match pair.filter(|&low| is_low(low)) {
+                    Some(low) => {
+                        rest = &rest[6..];
+                        0x10000 + ((unit - 0xD800) << 10) + (u32::from(low) - 0xDC00)
+                    }
+                    None => unit,
+                }
+            }
+            other => u32::from(other),
+        });
     }
-    Some(unit)
+}
+
+impl TextSink for Vec<u32> {
+    #[inline(always)]
+    fn text(&mut self, text: &str) {
+        self.extend(text.chars().map(u32::from));
+    }
+
+    #[inline(always)]
+    fn point(&mut self, point: u32) {
+        self.push(point);
+    }
+}
+
+/// Appends the code points of a string literal to `out`, lone surrogates among them, as a string of
+/// Python has them. `raw` stands between the quotes and was scanned.
+pub fn code_points(raw: &[u8], out: &mut Vec<u32>) {
+    out.reserve(raw.len());
+    read_literal(raw, out);
+}
+
+struct Lossy<'a> {
+    out: &'a mut String,
+    whole: bool,
+}
+
+impl TextSink for Lossy<'_> {
+    #[inline(always)]
+    fn text(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    #[inline(always)]
+    fn point(&mut self, point: u32) {
+        let character = char::from_u32(point);
+        self.whole &= character.is_some();
+        self.out
+            .push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
+    }
 }
 
 /// Appends the text of a string literal to `out`. `raw` stands between the quotes and was scanned.
 ///
 /// A lone surrogate has no place in a Rust string: it becomes U+FFFD, and the result is false.
 pub fn unescape(raw: &[u8], out: &mut String) -> bool {
-    let mut whole = true;
-    let mut rest = raw;
-    loop {
-        let plain = rest.iter().position(|&b| b == b'\\').unwrap_or(rest.len());
-        // Scanned text is UTF-8 and an escape is ASCII, so a cut there leaves both sides whole.
-        out.push_str(&String::from_utf8_lossy(&rest[..plain]));
-        rest = &rest[plain..];
-        let Some(&escape) = rest.get(1) else {
-            return whole;
-        };
-        rest = &rest[2..];
-        out.push(match escape {
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => {
-                let unit = hex4(rest).unwrap_or(0xFFFD);
-                rest = rest.get(4..).unwrap_or_default();
-                let pair = match unit {
-                    0xD800..=0xDBFF if rest.starts_with(b"\\u") => {
-                        hex4(&rest[2..]).filter(|&low| is_low(low))
-                    }
-                    _ => None,
-                };
-                let scalar = match pair {
-                    Some(low) => {
-                        rest = &rest[6..];
-                        0x10000 + ((u32::from(unit) - 0xD800) << 10) + (u32::from(low) - 0xDC00)
-                    }
-                    None => u32::from(unit),
-                };
-                char::from_u32(scalar).unwrap_or_else(|| {
-                    whole = false;
-                    char::REPLACEMENT_CHARACTER
-                })
-            }
-            other => other as char,
-        });
-    }
+    let mut sink = Lossy { out, whole: true };
+    read_literal(raw, &mut sink);
+    sink.whole
 }
 
 #[cfg(test)]
@@ -661,12 +756,12 @@ mod tests {
             for (byte, ok) in [(b'"', true), (b'\\', false), (0x1F, false)] {
                 let mut text = vec![b'x'; length];
                 text.push(byte);
-                assert_eq!(plain_end(&text, 0), length);
+                assert_eq!(plain_end(&text, 0).0, length);
                 text.insert(0, b'"');
                 assert_eq!(Scanner::new(&text).string().is_ok(), ok);
             }
-            assert_eq!(plain_end("é".repeat(length).as_bytes(), 0), 2 * length);
-            assert_eq!(plain_end(&vec![0x7F; length], 0), length);
+            assert_eq!(plain_end("é".repeat(length).as_bytes(), 0).0, 2 * length);
+            assert_eq!(plain_end(&vec![0x7F; length], 0).0, length);
         }
     }
 
@@ -685,6 +780,12 @@ mod tests {
                 (unescape(raw.as_bytes(), &mut out), out.as_str()),
                 (whole, text)
             );
+            let mut points = Vec::new();
+            code_points(raw.as_bytes(), &mut points);
+            assert_eq!(points.len(), text.chars().count());
+            if whole {
+                assert!(text.chars().map(u32::from).eq(points));
+            }
         }
     }
 }
