@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -41,6 +41,14 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
     ) -> None:
         super().__init__(context, message_reader)
         self._ledger = Ledger()
+        # The methods that come in numbers, found faster than the official handler does.
+        self._reports: dict[str, Callable[..., None]] = {
+            "log": self._handle_log,
+            "log_external_stream": self._handle_log_external_stream,
+            "report_asset_check": self._handle_report_asset_check,
+            "report_asset_materialization": self._handle_report_asset_materialization,
+            "report_custom_message": self._handle_extra_message,
+        }
         # How many results were handed out while the session was open.
         self._taken = 0
         # What the step can take, asked for once; None in an op without assets.
@@ -64,12 +72,14 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
             message: The decoded message.
         """
         try:
-            if message["method"] == "log_external_stream" and self.received_closed_message:
-                # The official client's captured output ends after its `closed`; the official
-                # handler would warn of each piece.
-                self._handle_log_external_stream(**(message["params"] or {}))
-            else:
+            method = message["method"]
+            handle = self._reports.get(method)
+            # The official client's captured output ends after its `closed`; the official handler
+            # would warn of each piece.
+            if handle is None or (self.received_closed_message and method != "log_external_stream"):
                 super().handle_message(message)
+            else:
+                handle(**(message["params"] or {}))
         except Exception as error:
             self._ledger.refuse(message, error)
 
