@@ -1,4 +1,9 @@
-//! The engine.
+//! A message engine for Dagster Pipes: every message arrives, or the run says which did not.
+//!
+//! An external process opens its session with [`open_dagster_pipes`], or has [`run`] open and
+//! close it. Whoever follows the messages of such a process uses a
+//! [`MessageReader`](reader::MessageReader), and hosts one with a
+//! [`Session`](session::host::Session).
 #![forbid(unsafe_code)]
 
 pub mod channel;
@@ -13,7 +18,7 @@ pub use error::{Error, Result};
 pub use protocol::asset_key::AssetKey;
 pub use protocol::level::Level;
 pub use protocol::message::{Message, Severity};
-pub use protocol::metadata::{Metadata, MetadataValue};
+pub use protocol::metadata::{Metadata, MetadataValue, TableColumn, TableColumnDep};
 pub use protocol::value::Value;
 pub use session::external::{
     CheckResult, Materialization, PipesContext, PipesOptions, open_dagster_pipes, run,

@@ -11,5 +11,4 @@ pub mod message;
 pub mod metadata;
 pub(crate) mod parts;
 pub mod scan;
-mod ser;
 pub mod value;

@@ -521,7 +521,7 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 /// The first byte from `pos` that ends a run of plain string text: a quote, a backslash, a control
 /// character or the end of `bytes`; and the bits of all bytes looked at, eight bytes on eight.
 #[inline(always)]
-fn plain_end(bytes: &[u8], mut pos: usize) -> (usize, u64) {
+pub(crate) fn plain_end(bytes: &[u8], mut pos: usize) -> (usize, u64) {
     let mut seen = 0;
     while let Some(Ok(chunk)) = bytes.get(pos..pos + 8).map(<[u8; 8]>::try_from) {
         let word = u64::from_le_bytes(chunk);

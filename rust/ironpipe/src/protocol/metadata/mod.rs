@@ -1,11 +1,15 @@
 //! Metadata of materializations and checks: its types, its values and what Dagster takes.
 
 mod check;
+mod columns;
+mod map;
 mod table;
 mod value;
 
 pub use check::{check, check_map};
-pub use value::{Metadata, MetadataValue, TableColumn, TableColumnDep};
+pub use columns::{TableColumn, TableColumnDep};
+pub use map::Metadata;
+pub use value::MetadataValue;
 
 /// The type of a metadata value, as its name stands on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,13 +1,21 @@
 //! Any JSON value, as Python has it: integers of any size, `NaN` and infinities, keys in order.
 
-use std::collections::HashMap;
+mod convert;
+mod parse;
+mod serialize;
+mod write;
+
 use std::fmt;
 use std::io::Write as _;
 
 use serde::de::DeserializeOwned;
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 
-use super::scan::{Kind, Scanner, SyntaxError, Text, unescape};
+use super::scan::{Kind, SyntaxError};
+use write::is_integer;
+
+pub use write::write_json_string;
+pub(crate) use write::{write_json_float, write_json_object};
 
 /// The members of an object, in order. Of equal keys only the last one counts.
 pub type Object = Vec<(String, Value)>;
@@ -44,20 +52,7 @@ impl Value {
     /// The byte at which it stops being JSON or UTF-8, or the nesting goes deeper than
     /// [`MAX_NESTING`](super::scan::MAX_NESTING).
     pub fn parse(text: &[u8]) -> Result<Value, SyntaxError> {
-        if let Err(error) = std::str::from_utf8(text) {
-            return Err(SyntaxError {
-                at: error.valid_up_to(),
-                what: "a byte is not UTF-8",
-            });
-        }
-        // Once to know that all is well, which is fast; then building has nothing to doubt.
-        let mut scanner = Scanner::new(text);
-        scanner.space();
-        scanner.value()?;
-        scanner.end()?;
-        let mut scanner = Scanner::new(text);
-        scanner.space();
-        build(&mut scanner)
+        parse::parse(text)
     }
 
     /// The value of anything that can be serialized.
@@ -65,7 +60,7 @@ impl Value {
     /// # Errors
     /// What its `Serialize` says, or a key of a map that is no string.
     pub fn from_serialize(value: &(impl Serialize + ?Sized)) -> Result<Value, serde_json::Error> {
-        value.serialize(super::ser::ValueSerializer)
+        value.serialize(serialize::ValueSerializer)
     }
 
     /// Reads a type of yours from it.
@@ -187,184 +182,6 @@ impl Value {
     }
 }
 
-/// Appends `text` as a JSON string. What is not ASCII is written as it is.
-pub fn write_json_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut plain = 0;
-    for (i, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[plain..i]);
-        plain = i + 1;
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => {
-                let _ = write!(out, "\\u{byte:04x}");
-            }
-        }
-    }
-    out.extend_from_slice(&bytes[plain..]);
-    out.push(b'"');
-}
-
-/// Appends a double so that it reads back as one: `1.0`, never `1`.
-pub(crate) fn write_json_float(out: &mut Vec<u8>, value: f64) {
-    if value.is_nan() {
-        out.extend_from_slice(b"NaN");
-    } else if value.is_infinite() {
-        out.extend_from_slice(match value > 0.0 {
-            true => b"Infinity".as_slice(),
-            false => b"-Infinity",
-        });
-    } else {
-        let _ = write!(out, "{value:?}");
-    }
-}
-
-pub(crate) fn write_json_object(out: &mut Vec<u8>, members: &[(String, Value)]) {
-    out.push(b'{');
-    for (i, (key, value)) in members.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        write_json_string(out, key);
-        out.push(b':');
-        value.write_json(out);
-    }
-    out.push(b'}');
-}
-
-fn is_integer(digits: &str) -> bool {
-    let digits = digits.strip_prefix('-').unwrap_or(digits);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// An array or object that is being built.
-enum Open {
-    Array(Vec<Value>),
-    Object(Members),
-}
-
-/// An object that is being built, and the key whose value comes next.
-#[derive(Default)]
-struct Members {
-    members: Object,
-    key: String,
-    // Small objects, which are nearly all, are searched; this is empty until one is large.
-    places: HashMap<String, usize>,
-}
-
-impl Members {
-    fn add(&mut self, value: Value) {
-        let key = std::mem::take(&mut self.key);
-        if self.members.len() == 16 {
-            let keys = self.members.iter().map(|(key, _)| key.clone());
-            self.places = keys.zip(0..).collect();
-        }
-        let place = match self.places.is_empty() {
-            true => self.members.iter().position(|(known, _)| *known == key),
-            false => self.places.get(&key).copied(),
-        };
-        match place {
-            Some(place) => self.members[place].1 = value,
-            None => {
-                if !self.places.is_empty() {
-                    self.places.insert(key.clone(), self.members.len());
-                }
-                self.members.push((key, value));
-            }
-        }
-    }
-}
-
-/// Builds the value that stands here, with a stack of its own, so that no input grows the
-/// thread's.
-fn build(scanner: &mut Scanner<'_>) -> Result<Value, SyntaxError> {
-    let mut open: Vec<Open> = Vec::new();
-    loop {
-        // At the start of a value, or at the end of an array or object.
-        let mut value = match scanner.peek() {
-            b'[' => {
-                scanner.take(b"[");
-                open.push(Open::Array(Vec::new()));
-                None
-            }
-            b'{' => {
-                scanner.take(b"{");
-                open.push(Open::Object(Members::default()));
-                None
-            }
-            _ => Some(scalar(scanner)?),
-        };
-        // Behind a value, or an opening bracket.
-        loop {
-            scanner.space();
-            if let Some(value) = value.take() {
-                match open.last_mut() {
-                    None => return Ok(value),
-                    Some(Open::Array(elements)) => elements.push(value),
-                    Some(Open::Object(members)) => members.add(value),
-                }
-            }
-            if scanner.take(b"]") || scanner.take(b"}") {
-                value = open.pop().map(|open| match open {
-                    Open::Array(elements) => Value::Array(elements),
-                    Open::Object(members) => Value::Object(members.members),
-                });
-                continue;
-            }
-            if scanner.take(b",") {
-                scanner.space();
-            }
-            if let Some(Open::Object(members)) = open.last_mut() {
-                let key = scanner.string()?;
-                members.key = text(scanner, key);
-                scanner.space();
-                scanner.take(b":");
-                scanner.space();
-            }
-            break;
-        }
-    }
-}
-
-fn scalar(scanner: &mut Scanner<'_>) -> Result<Value, SyntaxError> {
-    if scanner.peek() == b'"' {
-        let literal = scanner.string()?;
-        return Ok(Value::String(text(scanner, literal)));
-    }
-    let start = scanner.pos();
-    let kind = scanner.value()?;
-    let raw = &scanner.bytes()[start..scanner.pos()];
-    Ok(match kind {
-        Kind::Null => Value::Null,
-        Kind::Bool => Value::Bool(raw == b"true"),
-        Kind::Int => {
-            let digits = String::from_utf8_lossy(raw);
-            match digits.parse() {
-                Ok(value) => Value::Int(value),
-                Err(_) => Value::BigInt(digits.into_owned()),
-            }
-        }
-        _ => Value::Float(super::parts::number(raw).unwrap_or(f64::NAN)),
-    })
-}
-
-fn text(scanner: &Scanner<'_>, literal: Text) -> String {
-    let raw = &scanner.bytes()[literal.range()];
-    if !literal.escaped {
-        return String::from_utf8_lossy(raw).into_owned();
-    }
-    let mut text = String::with_capacity(raw.len());
-    unescape(raw, &mut text);
-    text
-}
-
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_json())
@@ -396,91 +213,6 @@ impl Serialize for Value {
                 }
                 map.end()
             }
-        }
-    }
-}
-
-macro_rules! from {
-    ($($type:ty => |$value:ident| $make:expr;)*) => {$(
-        impl From<$type> for Value {
-            fn from($value: $type) -> Value {
-                $make
-            }
-        }
-    )*};
-}
-
-from! {
-    () => |_value| Value::Null;
-    bool => |value| Value::Bool(value);
-    i8 => |value| Value::Int(value.into());
-    i16 => |value| Value::Int(value.into());
-    i32 => |value| Value::Int(value.into());
-    i64 => |value| Value::Int(value);
-    isize => |value| Value::Int(value as i64);
-    u8 => |value| Value::Int(value.into());
-    u16 => |value| Value::Int(value.into());
-    u32 => |value| Value::Int(value.into());
-    u64 => |value| i64::try_from(value).map_or_else(|_| Value::BigInt(value.to_string()), Value::Int);
-    usize => |value| Value::from(value as u64);
-    i128 => |value| i64::try_from(value).map_or_else(|_| Value::BigInt(value.to_string()), Value::Int);
-    u128 => |value| i64::try_from(value).map_or_else(|_| Value::BigInt(value.to_string()), Value::Int);
-    f32 => |value| Value::Float(value.into());
-    f64 => |value| Value::Float(value);
-    char => |value| Value::String(value.into());
-    &str => |value| Value::String(value.to_owned());
-    String => |value| Value::String(value);
-    &String => |value| Value::String(value.clone());
-}
-
-impl<T: Into<Value>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Value {
-        value.map_or(Value::Null, Into::into)
-    }
-}
-
-impl<T: Into<Value>> From<Vec<T>> for Value {
-    fn from(elements: Vec<T>) -> Value {
-        elements.into_iter().collect()
-    }
-}
-
-impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
-    fn from(elements: [T; N]) -> Value {
-        elements.into_iter().collect()
-    }
-}
-
-impl<T: Into<Value>> FromIterator<T> for Value {
-    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Value {
-        Value::Array(elements.into_iter().map(Into::into).collect())
-    }
-}
-
-impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Value {
-    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Value {
-        let mut object = Members::default();
-        for (key, value) in members {
-            object.key = key.into();
-            object.add(value.into());
-        }
-        Value::Object(object.members)
-    }
-}
-
-impl From<serde_json::Value> for Value {
-    fn from(value: serde_json::Value) -> Value {
-        match value {
-            serde_json::Value::Null => Value::Null,
-            serde_json::Value::Bool(value) => Value::Bool(value),
-            serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-                (Some(value), _) => Value::Int(value),
-                (_, Some(value)) => Value::from(value),
-                _ => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-            },
-            serde_json::Value::String(text) => Value::String(text),
-            serde_json::Value::Array(elements) => elements.into_iter().collect(),
-            serde_json::Value::Object(members) => members.into_iter().collect(),
         }
     }
 }

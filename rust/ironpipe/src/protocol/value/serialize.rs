@@ -5,7 +5,7 @@
 use serde::ser::{self, Error as _, Serialize};
 use serde_json::Error;
 
-use super::value::{Object, Value};
+use super::{Object, Value};
 
 pub(super) struct ValueSerializer;
 

@@ -1,0 +1,200 @@
+//! What the bootstrap values say.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::protocol::value::Value;
+
+/// Where the context is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ContextParams {
+    /// In a JSON file.
+    Path(PathBuf),
+    /// Here.
+    Data(Value),
+}
+
+impl ContextParams {
+    /// Reads the params. A `path` wins over `data`, as in the official loader.
+    ///
+    /// # Errors
+    /// Neither is there, or not of its type. The text is for a sentence that begins with the name
+    /// of what held the params.
+    pub fn from_value(params: &Value) -> Result<ContextParams, String> {
+        if let Some(path) = params.get("path") {
+            let path = path
+                .as_str()
+                .ok_or_else(|| mistyped("path", "a string", path))?;
+            return Ok(ContextParams::Path(path.into()));
+        }
+        match params.get("data") {
+            Some(data @ Value::Object(_)) => Ok(ContextParams::Data(data.clone())),
+            Some(data) => Err(mistyped("data", "an object", data)),
+            None => Err(unexpected(
+                params,
+                "`path` or `data`",
+                "context injector",
+                "context loader",
+            )),
+        }
+    }
+
+    /// The params as they are packed.
+    pub fn to_value(&self) -> Value {
+        match self {
+            ContextParams::Path(path) => object("path", path.to_string_lossy().into_owned()),
+            ContextParams::Data(data) => object("data", data.clone()),
+        }
+    }
+}
+
+/// One of the two output streams of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stdio {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stdio {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stdio::Stdout => "stdout",
+            Stdio::Stderr => "stderr",
+        }
+    }
+
+    /// The stream of a name, which must be exact.
+    pub fn from_name(name: &str) -> Option<Stdio> {
+        [Stdio::Stdout, Stdio::Stderr]
+            .into_iter()
+            .find(|stream| stream.as_str() == name)
+    }
+}
+
+impl fmt::Display for Stdio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where messages go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MessagesParams {
+    /// To a file, a line each.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Whether what the process prints shall travel as messages too.
+        include_stdio_in_messages: bool,
+    },
+    /// To a stream, at once.
+    Stream(Stdio),
+    /// To a stream, all of them at close.
+    BufferedStream(Stdio),
+}
+
+impl MessagesParams {
+    /// Reads the params.
+    ///
+    /// # Errors
+    /// None of the known keys is there, or one has another type. The text is for a sentence that
+    /// begins with the name of what held the params.
+    pub fn from_value(params: &Value) -> Result<MessagesParams, String> {
+        if let Some(path) = params.get("path") {
+            let path = path
+                .as_str()
+                .ok_or_else(|| mistyped("path", "a string", path))?;
+            let include = params.get("include_stdio_in_messages");
+            return Ok(MessagesParams::File {
+                path: path.into(),
+                include_stdio_in_messages: include.and_then(Value::as_bool).unwrap_or(false),
+            });
+        }
+        for (key, make) in [
+            ("stdio", MessagesParams::Stream as fn(Stdio) -> _),
+            ("buffered_stdio", MessagesParams::BufferedStream),
+        ] {
+            let Some(stream) = params.get(key) else {
+                continue;
+            };
+            let known = stream.as_str().and_then(Stdio::from_name);
+            return known.map(make).ok_or_else(|| {
+                format!("holds `{key}`, which must be \"stdout\" or \"stderr\", not {stream}")
+            });
+        }
+        Err(unexpected(
+            params,
+            "`path`, `stdio` or `buffered_stdio`",
+            "message reader",
+            "message writer",
+        ))
+    }
+
+    /// The params as they are packed.
+    pub fn to_value(&self) -> Value {
+        match self {
+            MessagesParams::File {
+                path,
+                include_stdio_in_messages,
+            } => Value::Object(vec![
+                ("path".into(), path.to_string_lossy().into_owned().into()),
+                (
+                    "include_stdio_in_messages".into(),
+                    (*include_stdio_in_messages).into(),
+                ),
+            ]),
+            MessagesParams::Stream(stream) => object("stdio", stream.as_str()),
+            MessagesParams::BufferedStream(stream) => object("buffered_stdio", stream.as_str()),
+        }
+    }
+}
+
+fn object(key: &str, value: impl Into<Value>) -> Value {
+    Value::Object(vec![(key.to_owned(), value.into())])
+}
+
+fn mistyped(key: &str, must: &str, value: &Value) -> String {
+    let kind = value.kind().name();
+    format!("holds `{key}`, which must be {must}, not {kind}")
+}
+
+/// Names the keys that are there, never their values: params may hold credentials.
+fn unexpected(params: &Value, keys: &str, theirs: &str, ours: &str) -> String {
+    let Some(members) = params.as_object() else {
+        let kind = params.kind().name();
+        return format!("must hold an object with the key {keys}, not {kind}");
+    };
+    let found: Vec<String> = members.iter().map(|(key, _)| format!("`{key}`")).collect();
+    let found = match found.is_empty() {
+        true => "nothing".to_owned(),
+        false => found.join(", "),
+    };
+    format!(
+        "must hold the key {keys}, but holds {found}; \
+         the {theirs} of the orchestration side may expect another {ours}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn params_come_back() {
+        for params in [
+            MessagesParams::File {
+                path: "/x".into(),
+                include_stdio_in_messages: true,
+            },
+            MessagesParams::Stream(Stdio::Stdout),
+            MessagesParams::BufferedStream(Stdio::Stderr),
+        ] {
+            assert_eq!(MessagesParams::from_value(&params.to_value()), Ok(params));
+        }
+        let params = ContextParams::Path("/x".into());
+        assert_eq!(ContextParams::from_value(&params.to_value()), Ok(params));
+    }
+}
