@@ -3,12 +3,46 @@
 Messages, readers and reports are public through :mod:`ironpipe`; the rest is for its modules.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
 from types import TracebackType
-from typing import Any, ClassVar, Final, Protocol, SupportsIndex, final, overload
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Protocol,
+    TypeAlias,
+    final,
+    type_check_only,
+)
 
 from typing_extensions import Self
+
+__all__ = [
+    "AssetCheck",
+    "AssetMaterialization",
+    "Batch",
+    "Channel",
+    "Closed",
+    "Context",
+    "CustomMessage",
+    "DeliveryReport",
+    "ExternalStream",
+    "LineWriter",
+    "Log",
+    "MessageReader",
+    "Opened",
+    "Rejected",
+    "Session",
+    "WriterReport",
+    "__version__",
+    "decode_param",
+    "dumps",
+    "encode_param",
+    "read_context",
+    "read_messages",
+    "tail_messages",
+]
 
 __version__: Final[str]
 
@@ -51,6 +85,7 @@ def read_context(path: str, /) -> dict[str, Any]:
 
 # Writing.
 
+@type_check_only
 class _MessageChannel(Protocol):
     def write_message(self, message: Any, /) -> object: ...
 
@@ -166,11 +201,9 @@ class Context:
 
 # Reading.
 
-class Message:
-    """A message. The classes of the methods derive from it; it is not made itself.
-
-    A message is frozen. Two are equal if their method, params and stamp are.
-    """
+@type_check_only
+class _Message:
+    """What all messages have. Two are equal if their class, params and stamp are."""
 
     @property
     def method(self) -> str:
@@ -196,7 +229,7 @@ class Message:
     def __hash__(self) -> int: ...
 
 @final
-class Opened(Message):
+class Opened(_Message):
     """A writer has opened."""
 
     __match_args__: ClassVar[tuple[str]] = ("extras",)
@@ -206,7 +239,7 @@ class Opened(Message):
         """What the process has told of itself."""
 
 @final
-class Closed(Message):
+class Closed(_Message):
     """A writer has closed."""
 
     __match_args__: ClassVar[tuple[str]] = ("exception",)
@@ -216,7 +249,7 @@ class Closed(Message):
         """What went wrong, in the shape of :class:`ironpipe.PipesException`."""
 
 @final
-class Log(Message):
+class Log(_Message):
     """A log message."""
 
     __match_args__: ClassVar[tuple[str, str]] = ("message", "level")
@@ -230,7 +263,7 @@ class Log(Message):
         """The level as it was sent; ``info`` where none was."""
 
 @final
-class AssetMaterialization(Message):
+class AssetMaterialization(_Message):
     """An asset was materialized."""
 
     __match_args__: ClassVar[tuple[str, str, str]] = ("asset_key", "data_version", "metadata")
@@ -253,7 +286,7 @@ class AssetMaterialization(Message):
         """By name ``{"raw_value": …, "type": …}``."""
 
 @final
-class AssetCheck(Message):
+class AssetCheck(_Message):
     """An asset check was made."""
 
     __match_args__: ClassVar[tuple[str, str, str, str, str]] = (
@@ -292,7 +325,7 @@ class AssetCheck(Message):
         """By name ``{"raw_value": …, "type": …}``."""
 
 @final
-class CustomMessage(Message):
+class CustomMessage(_Message):
     """Any value."""
 
     __match_args__: ClassVar[tuple[str]] = ("payload",)
@@ -302,7 +335,7 @@ class CustomMessage(Message):
         """The value."""
 
 @final
-class ExternalStream(Message):
+class ExternalStream(_Message):
     """Captured output of a process."""
 
     __match_args__: ClassVar[tuple[str, str, str]] = ("stream", "text", "extras")
@@ -319,15 +352,16 @@ class ExternalStream(Message):
     def extras(self) -> dict[str, Any] | None:
         """What else was sent with it."""
 
+_AnyMessage: TypeAlias = (
+    Opened | Closed | Log | AssetMaterialization | AssetCheck | CustomMessage | ExternalStream
+)
+
 @final
-class Batch(Sequence[Message]):
+class Batch:
     """Messages that are made when they are asked for."""
 
     def __len__(self) -> int: ...
-    @overload
-    def __getitem__(self, index: SupportsIndex, /) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice, /) -> Sequence[Any]: ...
+    def __getitem__(self, key: int, /) -> _AnyMessage: ...
 
 @final
 class MessageReader:
@@ -336,9 +370,9 @@ class MessageReader:
     As a context manager it closes itself.
     """
 
-    def __iter__(self) -> Iterator[Any]: ...
-    def __next__(self) -> Any: ...
-    def next(self, timeout: float | None = None) -> Any | None:
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _AnyMessage: ...
+    def next(self, timeout: float | None = None) -> _AnyMessage | None:
         """Return the next message; None once the time is up, or at the end (see :attr:`ended`).
 
         Args:
@@ -401,7 +435,7 @@ class Session:
         OSError: The files can't be made.
     """
 
-    def __new__(cls, context: Mapping[str, Any]) -> Self: ...
+    def __new__(cls, context: Mapping[str, Any], *, include_stdio: bool = False) -> Self: ...
     @property
     def env(self) -> dict[str, str]:
         """The two environment variables that make a process one of this session."""
@@ -416,13 +450,25 @@ class Session:
 
     @property
     def reader(self) -> MessageReader:
-        """What arrives."""
+        """What arrives. Reading goes on until :meth:`finish`."""
 
-    def finish(self) -> None:
-        """Say that the process has ended: the reader reads what is there, and ends."""
+    @property
+    def report(self) -> DeliveryReport:
+        """What arrived and what did not, up to now."""
+
+    def finish(self) -> MessageReader:
+        """Say that the process has ended: the reader reads what is there, and ends.
+
+        Returns:
+            The reader, so that what is left can be read at once.
+        """
 
     def close(self) -> None:
-        """End reading and remove the files."""
+        """End reading and remove the files.
+
+        Raises:
+            OSError: They can't be removed.
+        """
 
     def __enter__(self) -> Self: ...
     def __exit__(

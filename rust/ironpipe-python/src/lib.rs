@@ -9,6 +9,7 @@ mod metadata;
 mod params;
 mod reader;
 mod report;
+mod session;
 
 use pyo3::prelude::*;
 
@@ -21,5 +22,6 @@ fn _ironpipe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     messages::register(module)?;
     params::register(module)?;
     reader::register(module)?;
-    report::register(module)
+    report::register(module)?;
+    session::register(module)
 }

@@ -233,7 +233,8 @@ macro_rules! message_methods {
         #[pymethods]
         impl $class {
             #[classattr]
-            const __match_args__: ($(message_methods!(@text $field),)+) = ($(stringify!($field),)+);
+            #[pyo3(name = "__match_args__")]
+            const MATCH_ARGS: ($(message_methods!(@text $field),)+) = ($(stringify!($field),)+);
 
             #[new]
             #[pyo3(signature = $signature)]

@@ -162,15 +162,15 @@ impl MessageReader {
     }
 
     #[getter]
-    fn report(&self) -> DeliveryReport {
+    pub fn report(&self) -> DeliveryReport {
         DeliveryReport(self.handle.report())
     }
 
-    fn finish(&self) {
+    pub fn finish(&self) {
         self.handle.finish();
     }
 
-    fn close(&self, py: Python<'_>) {
+    pub fn close(&self, py: Python<'_>) {
         // A wait in another thread ends first.
         self.handle.finish();
         *self.lock(py) = None;

@@ -163,6 +163,11 @@ impl<'a> WireText<'a> {
         }
     }
 
+    /// Appends the text to `out`; false if a lone surrogate had to become U+FFFD.
+    pub fn read(self, out: &mut String) -> bool {
+        unescape(self.raw(), out)
+    }
+
     /// Appends the code points of the text to `out`, lone surrogates among them.
     pub fn code_points(self, out: &mut Vec<u32>) {
         code_points(self.raw(), out);

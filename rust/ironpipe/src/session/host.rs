@@ -33,10 +33,16 @@ pub struct SessionOptions {
 #[derive(Debug)]
 pub struct Session {
     reader: MessageReader,
+    /// Invariant: after `reader`, so that the files go once nobody reads them.
+    files: SessionFiles,
+}
+
+/// The files of a [`Session`] and how a process is told of them. They go when this is dropped.
+#[derive(Debug)]
+pub struct SessionFiles {
     context_path: PathBuf,
     messages_path: PathBuf,
     env: [(&'static str, String); 2],
-    /// Invariant: after `reader`, so that it is dropped after it. It removes the files.
     directory: TempDir,
 }
 
@@ -81,15 +87,52 @@ impl Session {
                 encode_param(&messages.to_value().to_json()),
             ),
         ];
-        Ok(Session {
-            reader,
+        let files = SessionFiles {
             context_path,
             messages_path,
             env,
             directory,
-        })
+        };
+        Ok(Session { reader, files })
     }
 
+    /// The files, and how a process is told of them.
+    pub fn files(&self) -> &SessionFiles {
+        &self.files
+    }
+
+    /// What arrives. Reading goes on until [`finish`](Session::finish).
+    pub fn reader(&mut self) -> &mut MessageReader {
+        &mut self.reader
+    }
+
+    /// What other threads may ask of the reader while it waits.
+    pub fn handle(&self) -> ReaderHandle {
+        self.reader.handle()
+    }
+
+    /// Says that the process has ended: the reader reads what is there, and ends.
+    pub fn finish(&self) {
+        self.reader.handle().finish();
+    }
+
+    /// Closes the session and removes its directory.
+    ///
+    /// # Errors
+    /// [`Error::Channel`] where the directory can't be removed; dropping a session says nothing of
+    /// that.
+    pub fn close(self) -> Result<()> {
+        drop(self.reader);
+        self.files.remove()
+    }
+
+    /// The two halves, for an owner that keeps them apart. Drop the reader first.
+    pub fn split(self) -> (MessageReader, SessionFiles) {
+        (self.reader, self.files)
+    }
+}
+
+impl SessionFiles {
     /// The environment variables that make a process one of this session. They hold paths, never
     /// the context itself, so no context is too large for them.
     pub fn env(&self) -> [(&'static str, &str); 2] {
@@ -124,28 +167,11 @@ impl Session {
         self.directory.path()
     }
 
-    /// What arrives. Reading goes on until [`finish`](Session::finish).
-    pub fn reader(&mut self) -> &mut MessageReader {
-        &mut self.reader
-    }
-
-    /// What other threads may ask of the reader while it waits.
-    pub fn handle(&self) -> ReaderHandle {
-        self.reader.handle()
-    }
-
-    /// Says that the process has ended: the reader reads what is there, and ends.
-    pub fn finish(&self) {
-        self.reader.handle().finish();
-    }
-
-    /// Closes the session and removes its directory.
+    /// Removes the directory.
     ///
     /// # Errors
-    /// [`Error::Channel`] where the directory can't be removed; dropping a session says nothing of
-    /// that.
-    pub fn close(self) -> Result<()> {
-        drop(self.reader);
+    /// [`Error::Channel`] where it can't be removed; dropping says nothing of that.
+    pub fn remove(self) -> Result<()> {
         let path = self.directory.path().to_owned();
         self.directory
             .close()
@@ -302,4 +328,145 @@ fn random_run_id() -> String {
         low >> 48 & 0x3fff | 0x8000,
         low & 0xffff_ffff_ffff,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::bootstrap::ParamsLoader;
+    use crate::reader::Next;
+
+    fn open(options: SessionOptions) -> Session {
+        let context = ContextSpec::default().to_value().to_json();
+        Session::open(context.as_bytes(), options).unwrap()
+    }
+
+    #[test]
+    fn the_bootstrap_values_lead_to_the_files() {
+        let session = open(SessionOptions {
+            include_stdio: true,
+            ..SessionOptions::default()
+        });
+        let loaders = [
+            ParamsLoader::from_mapping(session.files().env()),
+            ParamsLoader::from_args(session.files().args()),
+        ];
+        for loader in loaders {
+            let context = loader.context_params().unwrap();
+            assert_eq!(
+                context,
+                ContextParams::Path(session.files().context_path().into())
+            );
+            let messages = MessagesParams::File {
+                path: session.files().messages_path().into(),
+                include_stdio_in_messages: true,
+            };
+            assert_eq!(loader.messages_params().unwrap(), messages);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_this_user_may_look_in() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let session = open(SessionOptions::default());
+        assert_eq!(mode(session.files().directory()), 0o700);
+        assert_eq!(mode(session.files().context_path()), 0o600);
+        assert_eq!(mode(session.files().messages_path()), 0o600);
+    }
+
+    #[test]
+    fn nothing_stays_but_the_file_that_was_asked_for() {
+        let kept = tempfile::tempdir().unwrap();
+        let messages = kept.path().join("messages");
+        let session = open(SessionOptions {
+            messages: Some(messages.clone()),
+            ..SessionOptions::default()
+        });
+        let directory = session.files().directory().to_owned();
+        assert!(directory.exists());
+        session.close().unwrap();
+        assert!(!directory.exists());
+        assert!(messages.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_file_is_taken_over_and_no_link_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let (target, link) = (place.path().join("target"), place.path().join("link"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let options = SessionOptions {
+            messages: Some(link),
+            ..SessionOptions::default()
+        };
+        let error = Session::open(b"{}", options).unwrap_err().to_string();
+        assert!(error.contains("can't create"), "{error}");
+        assert!(!target.exists());
+    }
+
+    #[test]
+    fn a_context_that_is_none_is_refused() {
+        for (context, words) in [("[]", "an object"), ("{", "not JSON"), ("", "not JSON")] {
+            let error = Session::open(context.as_bytes(), SessionOptions::default());
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_the_end_is_read() {
+        let mut session = open(SessionOptions::default());
+        let line = br#"{"__dagster_pipes_version":"0.1","method":"closed","params":{}}"#;
+        std::fs::write(session.files().messages_path(), line).unwrap();
+        session.finish();
+        assert!(matches!(
+            session.reader().next(None).unwrap(),
+            Next::Message(_)
+        ));
+        assert!(matches!(session.reader().next(None).unwrap(), Next::Ended));
+    }
+
+    #[test]
+    fn a_context_as_dagster_writes_it() {
+        let spec = ContextSpec {
+            asset_keys: vec!["a/b".into()],
+            partition_key: Some("p".into()),
+            run_id: Some("r".into()),
+            job_name: None,
+            extras: vec![("k".into(), Value::from(1))],
+        };
+        assert_eq!(
+            spec.to_value().to_json(),
+            concat!(
+                r#"{"asset_keys":["a/b"],"code_version_by_asset_key":{"a/b":null},"#,
+                r#""provenance_by_asset_key":{"a/b":null},"partition_key":"p","#,
+                r#""partition_key_range":{"start":"p","end":"p"},"partition_time_window":null,"#,
+                r#""run_id":"r","job_name":null,"retry_number":0,"extras":{"k":1}}"#
+            )
+        );
+        let run_id = ContextSpec::default().to_value();
+        let run_id = run_id.get("run_id").and_then(Value::as_str).unwrap();
+        assert_eq!(run_id.len(), 36);
+        assert_eq!(&run_id[14..15], "4");
+    }
+
+    #[test]
+    fn what_is_given_goes_over_a_context_from_elsewhere() {
+        let Ok(Value::Object(mut fields)) =
+            Value::parse(br#"{"asset_keys":["a"],"extras":{"k":1,"l":2},"mine":3}"#)
+        else {
+            panic!("an object")
+        };
+        let spec = ContextSpec {
+            extras: vec![("k".into(), Value::Null)],
+            ..ContextSpec::default()
+        };
+        spec.apply(&mut fields);
+        assert_eq!(
+            Value::Object(fields).to_json(),
+            r#"{"asset_keys":["a"],"extras":{"k":null,"l":2},"mine":3}"#
+        );
+    }
 }
