@@ -478,6 +478,20 @@ class Session:
         _traceback: TracebackType | None,
     ) -> None: ...
 
+def decode_message(line: bytes) -> _AnyMessage:
+    """Read one line, as a reader does.
+
+    Args:
+        line: The line, without its newline.
+
+    Returns:
+        The message, mended where a reader would mend it.
+
+    Raises:
+        ValueError: It is no message that Dagster's handler takes; the text says why and at which
+            byte.
+    """
+
 def read_messages(path: str | PathLike[str], *, max_line: int = ...) -> MessageReader:
     """Read a file that is finished.
 
