@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Rejected,
         Session,
         WriterReport,
+        decode_message,
         read_messages,
         tail_messages,
     )
@@ -151,6 +152,7 @@ __all__ = [
     "T_MessageChannel",
     "WriterReport",
     "decode_env_var",
+    "decode_message",
     "decode_param",
     "encode_env_var",
     "encode_param",
@@ -178,6 +180,7 @@ _HOMES = {
         "Session",
         "WriterReport",
         "__version__",
+        "decode_message",
         "read_messages",
         "tail_messages",
     ),

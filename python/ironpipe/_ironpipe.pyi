@@ -36,6 +36,7 @@ __all__ = [
     "Session",
     "WriterReport",
     "__version__",
+    "decode_message",
     "decode_param",
     "dumps",
     "encode_param",

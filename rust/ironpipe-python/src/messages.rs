@@ -22,7 +22,16 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<AssetMaterialization>()?;
     module.add_class::<AssetCheck>()?;
     module.add_class::<CustomMessage>()?;
-    module.add_class::<ExternalStream>()
+    module.add_class::<ExternalStream>()?;
+    module.add_function(wrap_pyfunction!(decode_message, module)?)
+}
+
+/// One line, without its newline, as bytes.
+#[pyfunction]
+fn decode_message<'py>(py: Python<'py>, line: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let message = OwnedMessage::decode(line)
+        .map_err(|rejection| PyValueError::new_err(rejection.to_string()))?;
+    wrap(py, message.get())
 }
 
 /// The message as an object of its class.
