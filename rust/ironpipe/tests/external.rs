@@ -211,7 +211,7 @@ fn dropping_closes() {
 fn an_error_closes_with_its_causes() {
     let launch = Launch::new(ONE);
     let pipes = launch.open();
-    let missing = ironpipe::protocol::context::ContextData::read("/no/such");
+    let missing = ironpipe::protocol::context::ContextData::read("/no/such", 9);
     pipes.close_with_error(&missing.unwrap_err()).unwrap();
     let (method, params) = launch.messages().pop().unwrap();
     assert_eq!(method, "closed");

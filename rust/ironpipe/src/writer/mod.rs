@@ -118,11 +118,6 @@ impl MessageWriter {
         Ok(true)
     }
 
-    /// Closes it without a word: no last message, and what the channel holds is not sent.
-    pub fn abandon(&self) {
-        self.lock().closed = true;
-    }
-
     /// Whether it is closed.
     pub fn is_closed(&self) -> bool {
         self.lock().closed

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{
     CONTEXT_FLAG, ContextParams, DAGSTER_PIPES_CONTEXT_ENV_VAR, DAGSTER_PIPES_MESSAGES_ENV_VAR,
-    MESSAGES_FLAG, MessagesParams, decode_param,
+    MAX_PARAM_BYTES, MESSAGES_FLAG, MessagesParams, decode_param_within,
 };
 use crate::error::{Error, Result};
 use crate::protocol::value::Value;
@@ -20,10 +20,22 @@ struct Source {
 /// Where bootstrap values are looked for: the environment, the command line or a mapping.
 ///
 /// Nothing is decoded before it is asked for, and printing it shows no values.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ParamsLoader {
     context: Option<Source>,
     messages: Option<Source>,
+    max_param_bytes: usize,
+}
+
+impl Default for ParamsLoader {
+    /// With no values.
+    fn default() -> ParamsLoader {
+        ParamsLoader {
+            context: None,
+            messages: None,
+            max_param_bytes: MAX_PARAM_BYTES,
+        }
+    }
 }
 
 impl ParamsLoader {
@@ -38,6 +50,7 @@ impl ParamsLoader {
         ParamsLoader {
             context: read(DAGSTER_PIPES_CONTEXT_ENV_VAR),
             messages: read(DAGSTER_PIPES_MESSAGES_ENV_VAR),
+            ..ParamsLoader::default()
         }
     }
 
@@ -87,6 +100,13 @@ impl ParamsLoader {
         loader
     }
 
+    /// Sets what a value may unpack to, in bytes; [`MAX_PARAM_BYTES`] by default.
+    #[must_use]
+    pub fn max_param_bytes(mut self, bytes: usize) -> ParamsLoader {
+        self.max_param_bytes = bytes;
+        self
+    }
+
     /// Whether Dagster launched this process: whether there is a value for the context.
     pub fn is_dagster_pipes_process(&self) -> bool {
         self.context.is_some()
@@ -97,7 +117,7 @@ impl ParamsLoader {
     /// # Errors
     /// [`Error::Bootstrap`] where there is no value or it can't be decoded.
     pub fn load_context_params(&self) -> Result<Value> {
-        decode(self.context.as_ref(), DAGSTER_PIPES_CONTEXT_ENV_VAR)
+        self.decode(&self.context, DAGSTER_PIPES_CONTEXT_ENV_VAR)
     }
 
     /// The params of the messages, as JSON.
@@ -105,7 +125,7 @@ impl ParamsLoader {
     /// # Errors
     /// [`Error::Bootstrap`] where there is no value or it can't be decoded.
     pub fn load_messages_params(&self) -> Result<Value> {
-        decode(self.messages.as_ref(), DAGSTER_PIPES_MESSAGES_ENV_VAR)
+        self.decode(&self.messages, DAGSTER_PIPES_MESSAGES_ENV_VAR)
     }
 
     /// Where the context is.
@@ -133,6 +153,33 @@ impl ParamsLoader {
             .map_or(DAGSTER_PIPES_CONTEXT_ENV_VAR, |source| &source.name)
     }
 
+    fn decode(&self, source: &Option<Source>, default_name: &str) -> Result<Value> {
+        let Some(source) = source else {
+            return Err(Error::Bootstrap {
+                name: default_name.to_owned(),
+                reason: "is not set; Dagster sets it, together with its twin, for a process it \
+                         launches: pass both on"
+                    .into(),
+            });
+        };
+        let decoded = match source.value.to_str() {
+            Some(value) => decode_param_within(value, self.max_param_bytes),
+            None => Err("is not UTF-8".into()),
+        };
+        let value = decoded.and_then(|json| {
+            Value::parse(json.as_bytes()).map_err(|error| {
+                format!(
+                    "is not JSON once unpacked: {} at byte {}",
+                    error.what, error.at
+                )
+            })
+        });
+        value.map_err(|reason| Error::Bootstrap {
+            name: source.name.clone(),
+            reason,
+        })
+    }
+
     fn refuse(&self, source: &Option<Source>, reason: String) -> Error {
         let name = source.as_ref().map(|source| source.name.clone());
         Error::Bootstrap {
@@ -140,33 +187,6 @@ impl ParamsLoader {
             reason,
         }
     }
-}
-
-fn decode(source: Option<&Source>, default_name: &str) -> Result<Value> {
-    let Some(source) = source else {
-        return Err(Error::Bootstrap {
-            name: default_name.to_owned(),
-            reason: "is not set; Dagster sets it, together with its twin, for a process it \
-                     launches: pass both on"
-                .into(),
-        });
-    };
-    let decoded = match source.value.to_str() {
-        Some(value) => decode_param(value),
-        None => Err("is not UTF-8".into()),
-    };
-    let value = decoded.and_then(|json| {
-        Value::parse(json.as_bytes()).map_err(|error| {
-            format!(
-                "is not JSON once unpacked: {} at byte {}",
-                error.what, error.at
-            )
-        })
-    });
-    value.map_err(|reason| Error::Bootstrap {
-        name: source.name.clone(),
-        reason,
-    })
 }
 
 impl fmt::Debug for ParamsLoader {

@@ -49,14 +49,22 @@ pub fn encode_param(json: &str) -> String {
     BASE64.encode(packed)
 }
 
-/// Unpacks a bootstrap value to JSON text, which is not parsed here.
+/// Unpacks a bootstrap value of at most [`MAX_PARAM_BYTES`] to JSON text, which is not parsed here.
 ///
 /// White space in the base64 and bytes behind the zlib stream are passed over, as in Python.
 ///
 /// # Errors
-/// What is wrong with it: not base64, not zlib, cut off, more than [`MAX_PARAM_BYTES`], not UTF-8.
-/// The value itself is never shown.
+/// What is wrong with it: not base64, not zlib, cut off, too large, not UTF-8. The value itself is
+/// never shown.
 pub fn decode_param(value: &str) -> Result<String, String> {
+    decode_param_within(value, MAX_PARAM_BYTES)
+}
+
+/// As [`decode_param`], with a limit of `max_bytes` for the JSON text.
+///
+/// # Errors
+/// The same.
+pub fn decode_param_within(value: &str, max_bytes: usize) -> Result<String, String> {
     let letters: Vec<u8> = value
         .bytes()
         .filter(|byte| !byte.is_ascii_whitespace())
@@ -67,12 +75,12 @@ pub fn decode_param(value: &str) -> Result<String, String> {
     let packed = BASE64
         .decode(letters)
         .map_err(|error| format!("is not base64: {error}"))?;
-    let json = unpack(&packed)?;
+    let json = unpack(&packed, max_bytes)?;
     String::from_utf8(json)
         .map_err(|error| format!("is not UTF-8 once unpacked: {}", error.utf8_error()))
 }
 
-fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
+fn unpack(packed: &[u8], max_bytes: usize) -> Result<Vec<u8>, String> {
     if packed.starts_with(&[0x1F, 0x8B]) {
         return Err("is packed with gzip; Pipes wants zlib".into());
     }
@@ -84,9 +92,10 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
         let status = unpacker
             .decompress_vec(rest, &mut json, FlushDecompress::None)
             .map_err(|error| format!("is base64, but not of a zlib stream: {error}"))?;
-        if json.len() > MAX_PARAM_BYTES {
+        if json.len() > max_bytes {
             return Err(format!(
-                "unpacks to more than the limit of {MAX_PARAM_BYTES} bytes"
+                "unpacks to more than the limit of {max_bytes} bytes; raise `max_param_bytes` to \
+                 allow it"
             ));
         }
         if status == Status::StreamEnd {

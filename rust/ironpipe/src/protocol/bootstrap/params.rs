@@ -7,6 +7,7 @@ use crate::protocol::value::Value;
 
 /// Where the context is.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum ContextParams {
     /// In a JSON file.
     Path(PathBuf),
@@ -82,6 +83,7 @@ impl fmt::Display for Stdio {
 
 /// Where messages go.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum MessagesParams {
     /// To a file, a line each.
     File {

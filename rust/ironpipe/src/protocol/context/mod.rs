@@ -101,11 +101,12 @@ impl ContextData {
         Ok(ContextData { data })
     }
 
-    /// The context of a JSON file of at most [`MAX_CONTEXT_BYTES`].
+    /// The context of a JSON file of at most `max_bytes`, for which [`MAX_CONTEXT_BYTES`] is the
+    /// usual limit.
     ///
     /// # Errors
-    /// [`Error::Context`] where it can't be read or is no context, [`Error::Limit`].
-    pub fn read(path: impl AsRef<Path>) -> Result<ContextData> {
+    /// [`Error::Context`] where it can't be read or is no context; [`Error::Limit`].
+    pub fn read(path: impl AsRef<Path>, max_bytes: u64) -> Result<ContextData> {
         let path = path.as_ref();
         let fail = |reason: String| Error::Context {
             location: path.display().to_string(),
@@ -113,13 +114,15 @@ impl ContextData {
         };
         let file = File::open(path).map_err(|error| fail(error.to_string()))?;
         let mut json = Vec::new();
-        file.take(MAX_CONTEXT_BYTES + 1)
+        file.take(max_bytes.saturating_add(1))
             .read_to_end(&mut json)
             .map_err(|error| fail(error.to_string()))?;
-        if json.len() as u64 > MAX_CONTEXT_BYTES {
-            return Err(fail(format!(
-                "it is larger than the limit of {MAX_CONTEXT_BYTES} bytes"
-            )));
+        if json.len() as u64 > max_bytes {
+            return Err(Error::Limit {
+                what: format!("the Pipes context in {}", path.display()),
+                limit: max_bytes,
+                option: "max_context_bytes",
+            });
         }
         ContextData::parse(&json).map_err(fail)
     }
@@ -128,9 +131,9 @@ impl ContextData {
     ///
     /// # Errors
     /// As [`read`](ContextData::read).
-    pub fn load(params: &ContextParams, name: &str) -> Result<ContextData> {
+    pub fn load(params: &ContextParams, name: &str, max_bytes: u64) -> Result<ContextData> {
         match params {
-            ContextParams::Path(path) => ContextData::read(path),
+            ContextParams::Path(path) => ContextData::read(path, max_bytes),
             ContextParams::Data(data) => {
                 ContextData::from_value(data.clone()).map_err(|reason| Error::Context {
                     location: name.to_owned(),

@@ -107,7 +107,20 @@ fn bad_contexts() {
         let error = ContextData::parse(json.as_bytes()).unwrap_err();
         assert!(error.contains(why), "{error}");
     }
-    let error = text(ContextData::read("/no/such/context.json"));
+    let error = text(ContextData::read("/no/such/context.json", 9));
     assert!(error.contains("/no/such/context.json") && error.contains("No such file"));
-    assert!(text(ContextData::read("/")).contains("Is a directory"));
+    assert!(text(ContextData::read("/", 9)).contains("Is a directory"));
+}
+
+#[test]
+fn a_context_has_a_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("context");
+    std::fs::write(&path, r#"{"x":1}"#).unwrap();
+    assert!(ContextData::read(&path, 7).is_ok());
+    let error = text(ContextData::read(&path, 6));
+    assert!(
+        error.contains("6 bytes") && error.contains("`max_context_bytes`"),
+        "{error}"
+    );
 }

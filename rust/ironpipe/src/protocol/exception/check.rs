@@ -115,7 +115,9 @@ fn check_field(name: &str, part: Part<'_>) -> Check {
         "name" => (has_length(part.kind) || part.is_falsy(), "a string or null"),
         "stack" => {
             let fits = match part.kind {
-                Kind::Array => elements(part.raw).iter().all(|line| line.kind == Kind::String),
+                Kind::Array => elements(part.raw)
+                    .iter()
+                    .all(|line| line.kind == Kind::String),
                 other => has_length(other),
             };
             (fits, "an array of strings")

@@ -11,7 +11,7 @@ use super::PipesContext;
 use crate::channel;
 use crate::error::Result;
 use crate::protocol::bootstrap::ParamsLoader;
-use crate::protocol::context::ContextData;
+use crate::protocol::context::{ContextData, MAX_CONTEXT_BYTES};
 use crate::protocol::value::Object;
 use crate::writer::MessageWriter;
 
@@ -49,6 +49,7 @@ pub fn open_dagster_pipes() -> Result<PipesContext> {
 #[derive(Debug, Clone)]
 pub struct PipesOptions {
     params: ParamsLoader,
+    max_context_bytes: u64,
     extras: Object,
 }
 
@@ -57,6 +58,7 @@ impl PipesOptions {
     pub fn new() -> PipesOptions {
         PipesOptions {
             params: ParamsLoader::from_env(),
+            max_context_bytes: MAX_CONTEXT_BYTES,
             extras: Object::new(),
         }
     }
@@ -65,6 +67,13 @@ impl PipesOptions {
     #[must_use]
     pub fn params(mut self, params: ParamsLoader) -> PipesOptions {
         self.params = params;
+        self
+    }
+
+    /// Sets what a context file may hold, in bytes; [`MAX_CONTEXT_BYTES`] by default.
+    #[must_use]
+    pub fn max_context_bytes(mut self, bytes: u64) -> PipesOptions {
+        self.max_context_bytes = bytes;
         self
     }
 
@@ -85,15 +94,19 @@ impl PipesOptions {
             return Ok(PipesContext::inactive());
         }
         let params = self.params.context_params()?;
-        let context = ContextData::load(&params, self.params.context_name())?;
+        let name = self.params.context_name();
+        let context = ContextData::load(&params, name, self.max_context_bytes)?;
         let channel = channel::open(&self.params.messages_params()?)?;
-        let writer = Arc::new(MessageWriter::from_box(channel));
-        let pipes = PipesContext::new(context, Arc::clone(&writer));
-        // A session that could not be opened has nothing to close.
-        pipes
-            .opened(&self.extras)
-            .inspect_err(|_| writer.abandon())?;
-        Ok(pipes)
+        let writer = MessageWriter::from_box(channel);
+        let pipes = PipesContext::new(context, Arc::new(writer));
+        match pipes.opened(&self.extras) {
+            Ok(()) => Ok(pipes),
+            Err(error) => {
+                // A session that could not be opened has nothing to close.
+                pipes.abandon();
+                Err(error)
+            }
+        }
     }
 }
 
