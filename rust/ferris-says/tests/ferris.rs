@@ -207,6 +207,31 @@ fn an_error_ends_it_with_closed_exception() {
 }
 
 #[test]
+fn what_it_prints_travels_too_if_dagster_asks_for_it() {
+    let mut launch = Launch::new();
+    let path = launch.path("messages");
+    let params = Value::Object(vec![
+        ("path".into(), path.to_str().unwrap().into()),
+        ("include_stdio_in_messages".into(), true.into()),
+    ]);
+    launch.messages = encode_param(&params.to_json());
+    let output = launch.say(WORDS);
+    assert!(output.status.success());
+    let messages = launch.messages();
+    assert_eq!(methods(&messages).last(), Some(&"closed"));
+    let printed: String = messages
+        .iter()
+        .filter_map(|message| part(message, &["params"]).get("text")?.as_str())
+        .collect();
+    assert_eq!(printed, String::from_utf8(output.stdout).unwrap());
+    let position = |method: &str| methods(&messages).iter().position(|m| *m == method);
+    assert!(
+        position("log_external_stream") < position("log"),
+        "order holds"
+    );
+}
+
+#[test]
 fn bad_bootstrap_values_are_named() {
     let bomb = encode_param(&" ".repeat(MAX_PARAM_BYTES + 1));
     for (value, why) in [

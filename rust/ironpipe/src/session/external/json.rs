@@ -80,7 +80,7 @@ impl PipesContext {
                  `['WARN', 'ERROR']`, got `{severity}`."
             )));
         };
-        session.writer.write_with(Method::ReportAssetCheck, |out| {
+        session.write(Method::ReportAssetCheck, |out| {
             write_check(out, &key, check_name, passed, severity);
             write_metadata(out, metadata, CHECK)?;
             out.push(b'}');
@@ -145,7 +145,7 @@ impl PipesContext {
             scan(exception, "exc", "close")?;
             exception::check(exception).map_err(|why| invalid("exc", "close", &why))?;
         }
-        let closed = session.writer.close_with(|out| {
+        session.close(|out| {
             out.push(b'{');
             if let Some(exception) = exception {
                 out.extend_from_slice(b"\"exception\":");
@@ -153,13 +153,12 @@ impl PipesContext {
             }
             out.push(b'}');
             Ok(())
-        });
-        closed.map(drop)
+        })
     }
 
     fn raw(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
         match &self.session {
-            Some(session) => session.writer.write_with(method, fill),
+            Some(session) => session.write(method, fill),
             None => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
 //! The session of an external process: what Dagster says about the step, and the way back.
 
 mod access;
+mod capture;
 mod json;
 mod open;
 mod report;
@@ -27,6 +28,7 @@ use crate::protocol::message::{
 };
 use crate::protocol::value::{Object, Value};
 use crate::writer::MessageWriter;
+use capture::Capture;
 
 const MATERIALIZE: &str = "report_asset_materialization";
 const CHECK: &str = "report_asset_check";
@@ -48,6 +50,8 @@ struct Session {
     /// The assets that were reported. A second report of one is refused, because Dagster keeps
     /// only one.
     materialized: Mutex<HashSet<String>>,
+    /// Set where what the process prints is sent too.
+    capture: Option<Capture>,
 }
 
 impl PipesContext {
@@ -60,6 +64,7 @@ impl PipesContext {
                 context,
                 writer,
                 materialized: Mutex::default(),
+                capture: None,
             }),
         }
     }
@@ -80,6 +85,20 @@ impl PipesContext {
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn opened(&self, extras: &[(String, Value)]) -> Result<()> {
         self.write(Method::Opened, |out| write_opened(out, extras))
+    }
+
+    /// Sends from here on what the process and its children print, too, which goes on to where it
+    /// went before. [`open_dagster_pipes`] does it if Dagster asks for it.
+    ///
+    /// # Errors
+    /// [`Error::Channel`] where a stream can't be captured.
+    pub fn capture_stdio(&mut self) -> Result<()> {
+        if let Some(session) = &mut self.session
+            && session.capture.is_none()
+        {
+            session.capture = Some(Capture::start(&session.writer)?);
+        }
+        Ok(())
     }
 
     /// Logs a message.
@@ -155,7 +174,7 @@ impl PipesContext {
         };
         let asset_key = report.asset_key.as_deref();
         let key = session.context.resolve_asset_key(asset_key, CHECK)?;
-        session.writer.write_with(Method::ReportAssetCheck, |out| {
+        session.write(Method::ReportAssetCheck, |out| {
             let severity = report.severity;
             write_check(out, &key, &report.check_name, report.passed, severity);
             let written = report.metadata.write_checked(out);
@@ -233,18 +252,17 @@ impl PipesContext {
         let Some(session) = &self.session else {
             return Ok(());
         };
-        let closed = session.writer.close_with(|out| {
+        session.close(|out| {
             write_closed(out, exception);
             Ok(())
-        });
-        closed.map(drop)
+        })
     }
 
     fn write(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let Some(session) = &self.session else {
             return Ok(());
         };
-        session.writer.write_with(method, |out| {
+        session.write(method, |out| {
             fill(out);
             Ok(())
         })
@@ -273,7 +291,7 @@ impl PipesContext {
             )));
         }
         let method = Method::ReportAssetMaterialization;
-        session.writer.write_with(method, |out| {
+        session.write(method, |out| {
             write_materialization(out, &key, version);
             fill(out)?;
             out.push(b'}');
@@ -281,6 +299,22 @@ impl PipesContext {
         })?;
         done.insert(key);
         Ok(())
+    }
+}
+
+impl Session {
+    /// Writes a message, behind all that was printed before.
+    fn write(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        if let Some(capture) = &self.capture {
+            capture.drain();
+        }
+        self.writer.write_with(method, fill)
+    }
+
+    fn close(&self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let finished = self.capture.as_ref().map_or(Ok(()), Capture::finish);
+        self.writer.close_with(fill)?;
+        finished
     }
 }
 

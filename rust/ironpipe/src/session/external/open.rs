@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::PipesContext;
 use crate::channel;
 use crate::error::Result;
-use crate::protocol::bootstrap::ParamsLoader;
+use crate::protocol::bootstrap::{MessagesParams, ParamsLoader};
 use crate::protocol::context::{ContextData, MAX_CONTEXT_BYTES};
 use crate::protocol::value::Object;
 use crate::writer::MessageWriter;
@@ -96,17 +96,22 @@ impl PipesOptions {
         let params = self.params.context_params()?;
         let name = self.params.context_name();
         let context = ContextData::load(&params, name, self.max_context_bytes)?;
-        let channel = channel::open(&self.params.messages_params()?)?;
-        let writer = MessageWriter::from_box(channel);
-        let pipes = PipesContext::new(context, Arc::new(writer));
-        match pipes.opened(&self.extras) {
-            Ok(()) => Ok(pipes),
-            Err(error) => {
-                // A session that could not be opened has nothing to close.
-                pipes.abandon();
-                Err(error)
-            }
+        let messages = self.params.messages_params()?;
+        let writer = MessageWriter::from_box(channel::open(&messages)?);
+        let mut pipes = PipesContext::new(context, Arc::new(writer));
+        if let Err(error) = pipes.opened(&self.extras) {
+            // A session that could not be opened has nothing to close.
+            pipes.abandon();
+            return Err(error);
         }
+        if let MessagesParams::File {
+            include_stdio_in_messages: true,
+            ..
+        } = messages
+        {
+            pipes.capture_stdio()?;
+        }
+        Ok(pipes)
     }
 }
 
