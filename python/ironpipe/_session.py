@@ -23,6 +23,7 @@ def open_session(
     run_id: str | None = None,
     job_name: str | None = None,
     retry_number: int = 0,
+    include_stdio: bool = False,
 ) -> Session:
     """Open a session that an external process can be given, as Dagster would.
 
@@ -38,9 +39,15 @@ def open_session(
         run_id: The id of the run; by default a new one.
         job_name: The name of the job, if it has one.
         retry_number: How many times the step has been retried.
+        include_stdio: Whether the process is asked to send what it prints as messages, too.
 
     Returns:
-        The session.
+        The session. Its process has to be started by the caller::
+
+            with open_session(asset_keys=["users"]) as session:
+                subprocess.run(command, env={**os.environ, **session.env})
+                for message in session.finish():
+                    print(message)
 
     Raises:
         NotJsonError: JSON has no text for a value of the context; the error names its place.
@@ -63,7 +70,7 @@ def open_session(
             "retry_number": retry_number,
             "extras": {} if extras is None else dict(extras),
         }
-    return Session(context)
+    return Session(context, include_stdio=include_stdio)
 
 
 def _new_run_id() -> str:
