@@ -22,8 +22,8 @@ ROUNDS = 1 if SHORT else 3
     ("kind", "count", "floor", "goal"),
     [
         ("logs", 3_000, "25x", "60x"),
-        ("custom", 60_000, "1.5x", "3x"),
-        ("materializations", 30_000, "1.5x", "3x"),
+        ("custom", 200_000, "1.5x", "3x"),
+        ("materializations", 60_000, "1.5x", "3x"),
     ],
 )
 def bench_end_to_end(

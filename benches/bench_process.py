@@ -115,7 +115,7 @@ def bench_open_to_close(benchmark: Any, rows: list[Row]) -> None:
 
     def turn() -> None:
         theirs.append(hosted(python(OFFICIAL_FERRIS)))
-        own.append(hosted([str(FERRIS), "what", "you", "want"]))
+        own.append(hosted([str(FERRIS), "what you want"]))
 
     benchmark.name = "process/open-to-close"
     benchmark.pedantic(turn, rounds=ROUNDS)

@@ -3,6 +3,7 @@
 The instance is a real one, with its event log in SQLite, in a temporary directory.
 """
 
+import logging
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -41,8 +42,7 @@ def describe(entry: dg.EventLogEntry) -> Iterator[str]:
     """What the external process has to do with, in words."""
     event = entry.dagster_event
     if event is None:
-        # A log message; the level is a number as in the module logging.
-        yield f"log {entry.level:<8} {entry.user_message}"
+        yield f"log          {logging.getLevelName(entry.level)} {entry.user_message}"
     elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         check = event.asset_check_evaluation_data
         result = "passed" if check.passed else f"failed ({check.severity.value})"
