@@ -120,6 +120,10 @@ bench-short: build ## the benches on little data, so that they never rot
 	BENCH_SHORT=1 $(BIN)/python -m pytest benches -q --benchmark-quiet
 	$(CARGO) test --release $(LOCKED) --package ironpipe --benches
 
+.PHONY: losses
+losses: build ## what the official client loses and ours does not, as a table
+	@PYTHONPATH=tests $(BIN)/python benches/losses.py
+
 .PHONY: soak
 soak: build ## what takes long: a million mutated lines, gigabytes followed
 	$(BIN)/python -m pytest -q -m soak
