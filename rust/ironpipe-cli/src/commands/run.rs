@@ -92,7 +92,12 @@ pub fn run(args: Args) -> Result<Code, Failure> {
     } else {
         Stdio::inherit()
     };
-    let hosted = Hosted::start(&args.command, session.files().env(), stdout, session.handle())?;
+    let hosted = Hosted::start(
+        &args.command,
+        session.files().env(),
+        stdout,
+        session.handle(),
+    )?;
     let mut output: Box<dyn Output> = if args.json {
         Box::new(JsonOutput::new())
     } else {
