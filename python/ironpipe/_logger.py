@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from logging import CRITICAL, DEBUG, ERROR, INFO, WARNING, LogRecord, getLogRecordFactory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,57 +45,56 @@ class PipesLogger(logging.Logger):
         The standard method remembers its answers where ``setLevel`` and ``logging.disable`` do not
         reach those of a logger outside the tree, so this one looks each time.
         """
-        return level >= self.level and level > self.manager.disable and not self.disabled
+        return self.level <= level and self.manager.disable < level and not self.disabled
 
-    def _overheard(self, level: int) -> bool:
-        """Whether the message may be seen or changed by anybody but Dagster's handler."""
+    def _is_heard_only_by_dagster(self, level: int) -> bool:
+        """Whether nobody but Dagster's handler sees, changes or stops a message of this level."""
         own = self._own
-        return bool(
-            self.handlers != self._only_own
-            or self.filters
-            or own.filters
-            or own.level > level
-            or logging.getLogRecordFactory() is not logging.LogRecord
+        return (
+            self.handlers == self._only_own
+            and not self.filters
+            and not own.filters
+            and own.level <= level
+            and getLogRecordFactory() is LogRecord
+            and self.level <= level
+            and self.manager.disable < level
+            and not self.disabled
         )
-
-    def _direct(self, level: int, msg: object, args: tuple[Any, ...]) -> None:
-        if self.isEnabledFor(level):
-            self._send(level, _text(msg, args))
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a message at level DEBUG, as ``logging.Logger.debug`` does."""
-        if kwargs or self._overheard(logging.DEBUG):
-            super().debug(msg, *args, **kwargs)
+        if not kwargs and self._is_heard_only_by_dagster(DEBUG):
+            self._send(DEBUG, _text(msg, args))
         else:
-            self._direct(logging.DEBUG, msg, args)
+            super().debug(msg, *args, **kwargs)
 
     def info(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a message at level INFO, as ``logging.Logger.info`` does."""
-        if kwargs or self._overheard(logging.INFO):
-            super().info(msg, *args, **kwargs)
+        if not kwargs and self._is_heard_only_by_dagster(INFO):
+            self._send(INFO, _text(msg, args))
         else:
-            self._direct(logging.INFO, msg, args)
+            super().info(msg, *args, **kwargs)
 
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a message at level WARNING, as ``logging.Logger.warning`` does."""
-        if kwargs or self._overheard(logging.WARNING):
-            super().warning(msg, *args, **kwargs)
+        if not kwargs and self._is_heard_only_by_dagster(WARNING):
+            self._send(WARNING, _text(msg, args))
         else:
-            self._direct(logging.WARNING, msg, args)
+            super().warning(msg, *args, **kwargs)
 
     def error(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a message at level ERROR, as ``logging.Logger.error`` does."""
-        if kwargs or self._overheard(logging.ERROR):
-            super().error(msg, *args, **kwargs)
+        if not kwargs and self._is_heard_only_by_dagster(ERROR):
+            self._send(ERROR, _text(msg, args))
         else:
-            self._direct(logging.ERROR, msg, args)
+            super().error(msg, *args, **kwargs)
 
     def critical(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a message at level CRITICAL, as ``logging.Logger.critical`` does."""
-        if kwargs or self._overheard(logging.CRITICAL):
-            super().critical(msg, *args, **kwargs)
+        if not kwargs and self._is_heard_only_by_dagster(CRITICAL):
+            self._send(CRITICAL, _text(msg, args))
         else:
-            self._direct(logging.CRITICAL, msg, args)
+            super().critical(msg, *args, **kwargs)
 
 
 class _Handler(logging.Handler):
@@ -104,7 +104,7 @@ class _Handler(logging.Handler):
         super().__init__()
         self._send = context.log
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: LogRecord) -> None:
         # Like dagster_pipes, and unlike most handlers, it raises what goes wrong.
         self._send(record.levelno, record.getMessage())
 

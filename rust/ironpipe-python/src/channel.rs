@@ -18,6 +18,7 @@ use pyo3::types::PyMapping;
 
 use crate::encode::encode;
 use crate::error::{pipes_error, to_python};
+use crate::fork;
 
 /// A file that messages are appended to, and the streams that are captured for it.
 #[pyclass(frozen, module = "ironpipe._ironpipe")]
@@ -69,8 +70,11 @@ impl Channel {
         let py = message.py();
         let (method, params) = checked(message)?;
         self.drain(py)?;
-        py.detach(|| self.writer.write(method, &params))
-            .map_err(|error| to_python(py, error))
+        py.detach(|| {
+            let _whole = fork::hold_off();
+            self.writer.write(method, &params)
+        })
+        .map_err(|error| to_python(py, error))
     }
 
     fn capture(&self, py: Python<'_>) -> PyResult<()> {
@@ -79,6 +83,7 @@ impl Channel {
         for stream in [Stdio::Stdout, Stdio::Stderr] {
             let writer = self.writer();
             let sink = move |stream, text: &str| {
+                let _whole = fork::hold_off();
                 writer.write_message(&Message::ExternalStream(ExternalStream {
                     stream,
                     text: text.to_owned(),

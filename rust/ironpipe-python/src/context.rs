@@ -11,6 +11,7 @@ use ironpipe::protocol::bootstrap::Stdio;
 use ironpipe::protocol::context::ContextData;
 use ironpipe::protocol::envelope::{Method, PIPES_PROTOCOL_VERSION, PIPES_PROTOCOL_VERSION_FIELD};
 use ironpipe::protocol::level::Level;
+use ironpipe::protocol::metadata::EncodedMetadata;
 use ironpipe::session::external::PipesContext;
 use ironpipe::writer::MessageWriter;
 use pyo3::intern;
@@ -20,6 +21,7 @@ use pyo3::types::{PyBool, PyDict, PyString};
 use crate::channel::Channel;
 use crate::encode::encode;
 use crate::error::{pipes_error, to_python};
+use crate::fork;
 use crate::metadata::Metadata;
 
 /// How deep a param stands in its line.
@@ -77,8 +79,11 @@ impl Context {
         if let Sink::Engine(channel) = &self.sink {
             channel.get().drain(py)?;
         }
-        py.detach(|| write(&self.engine))
-            .map_err(|error| to_python(py, error))?;
+        py.detach(|| {
+            let _whole = fork::hold_off();
+            write(&self.engine)
+        })
+        .map_err(|error| to_python(py, error))?;
         match &self.sink {
             Sink::Engine(_) => Ok(()),
             Sink::Python(channel) => {
@@ -150,7 +155,10 @@ impl Context {
 
     #[getter]
     fn is_closed(&self, py: Python<'_>) -> bool {
-        py.detach(|| self.engine.is_closed())
+        py.detach(|| {
+            let _whole = fork::hold_off();
+            self.engine.is_closed()
+        })
     }
 
     #[pyo3(signature = (accessor, /))]
@@ -209,11 +217,12 @@ impl Context {
         let key = optional_text(asset_key, MATERIALIZE, "asset_key")?;
         let metadata = self.metadata(metadata, MATERIALIZE)?;
         let version = optional_text(data_version, MATERIALIZE, "data_version")?;
-        let json = metadata.as_ref().and_then(Metadata::json);
+        let none = EncodedMetadata::default();
+        let json = metadata.as_ref().map_or(&none, Metadata::encoded);
         self.send(
             py,
             Method::ReportAssetMaterialization,
-            |engine| engine.report_asset_materialization_json(key, version, json),
+            |engine| engine.report_asset_materialization_encoded(key, version, json),
             |params| {
                 params.set_item(
                     intern!(py, "asset_key"),
@@ -244,11 +253,12 @@ impl Context {
         let flag = flag.is_true();
         let metadata = self.metadata(metadata, CHECK)?;
         let severity = text(severity, CHECK, "severity")?;
-        let json = metadata.as_ref().and_then(Metadata::json);
+        let none = EncodedMetadata::default();
+        let json = metadata.as_ref().map_or(&none, Metadata::encoded);
         self.send(
             py,
             Method::ReportAssetCheck,
-            |engine| engine.report_asset_check_json(key, name, flag, severity, json),
+            |engine| engine.report_asset_check_encoded(key, name, flag, severity, json),
             |params| {
                 params.set_item(intern!(py, "asset_key"), self.resolve(py, key, CHECK)?)?;
                 params.set_item(intern!(py, "check_name"), name)?;
@@ -268,7 +278,7 @@ impl Context {
         self.send(
             py,
             Method::ReportCustomMessage,
-            |engine| engine.report_custom_message_json(json),
+            |engine| engine.report_custom_message_encoded(json),
             |params| params.set_item(intern!(py, "payload"), payload),
         )
     }

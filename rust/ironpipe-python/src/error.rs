@@ -37,6 +37,12 @@ pub fn not_json(py: Python<'_>, text: String) -> PyErr {
     raise(py, &NOT_JSON_ERROR, "NotJsonError", text)
 }
 
+/// Whether an error is a `NotJsonError`.
+pub fn is_not_json(py: Python<'_>, error: &PyErr) -> bool {
+    let class = NOT_JSON_ERROR.import(py, MODULE, "NotJsonError");
+    class.is_ok_and(|class| error.is_instance(py, class))
+}
+
 fn raise(
     py: Python<'_>,
     class: &PyOnceLock<Py<PyType>>,

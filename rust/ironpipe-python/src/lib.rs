@@ -4,6 +4,7 @@ mod channel;
 mod context;
 mod encode;
 mod error;
+mod fork;
 mod messages;
 mod metadata;
 mod params;
@@ -19,6 +20,7 @@ fn _ironpipe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     channel::register(module)?;
     context::register(module)?;
     encode::register(module)?;
+    fork::register(module)?;
     messages::register(module)?;
     params::register(module)?;
     reader::register(module)?;

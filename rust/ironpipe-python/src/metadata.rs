@@ -1,13 +1,14 @@
 //! Metadata as Python gives it: by name a raw value, or a dict of a raw value and its type.
 
-use ironpipe::protocol::metadata::Type;
+use ironpipe::protocol::metadata::{CheckedMetadata, EncodedMetadata, Type};
+use ironpipe::session::external::bad_metadata;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyString};
 
 use crate::context::wrong_type;
-use crate::encode::{encode, entries, quoted};
-use crate::error::pipes_error;
+use crate::encode::{Refusal, encode, entries, quoted};
+use crate::error::{is_not_json, pipes_error, to_python};
 
 /// How deep a raw value stands in its line: in the line, the params, the metadata and its entry.
 const RAW_VALUE: usize = 4;
@@ -15,10 +16,10 @@ const RAW_VALUE: usize = 4;
 /// The type of what Dagster shall find out the type of.
 const INFER: &str = "__infer__";
 
-/// Metadata that has the right shape.
+/// Metadata that Dagster takes.
 pub struct Metadata<'py> {
     entries: Vec<Entry<'py>>,
-    json: Option<Vec<u8>>,
+    encoded: EncodedMetadata,
 }
 
 /// A name, and what stands under it on the wire.
@@ -52,17 +53,17 @@ impl<'py> Metadata<'py> {
             .into_iter()
             .map(|(key, value)| Entry::take(key, value, method))
             .collect::<PyResult<Vec<_>>>()?;
-        let json = match json(&entries) {
-            Ok(json) => Some(json),
-            Err(_) if lenient => None,
+        let encoded = match encoded(&entries, method) {
+            Ok(encoded) => encoded,
+            Err(error) if lenient && is_not_json(value.py(), &error) => EncodedMetadata::default(),
             Err(error) => return Err(error),
         };
-        Ok(Some(Metadata { entries, json }))
+        Ok(Some(Metadata { entries, encoded }))
     }
 
     /// Its JSON text, where it has one.
-    pub fn json(&self) -> Option<&[u8]> {
-        self.json.as_deref()
+    pub fn encoded(&self) -> &EncodedMetadata {
+        &self.encoded
     }
 
     /// Its entries with their types, as the official client hands them to a channel.
@@ -141,46 +142,31 @@ fn check_typed(
     Err(pipes_error(py, text))
 }
 
-fn json(entries: &[Entry<'_>]) -> PyResult<Vec<u8>> {
-    let mut out = Vec::with_capacity(64 * entries.len());
-    out.push(b'{');
+fn encoded(entries: &[Entry<'_>], method: &str) -> PyResult<EncodedMetadata> {
+    let mut metadata = CheckedMetadata::new();
     for Entry { name, value } in entries {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        write_entry(name, value, &mut out)?;
+        let py = name.py();
+        let place = || format!("metadata[{}]", quoted(&name.to_string_lossy()));
+        let refuse = |refusal: Box<Refusal>| refusal.into_error(py, &place());
+        metadata
+            .begin(|out| encode(name, RAW_VALUE, out))
+            .map_err(refuse)?;
+        // That both keys are there was checked; None is for a dict that changes meanwhile.
+        let none = py.None().into_bound(py);
+        let ended = match value {
+            Value::Raw(raw) => {
+                let kind = encode(raw, RAW_VALUE, metadata.value()).map_err(refuse)?;
+                metadata.end(kind, INFER)
+            }
+            Value::Typed(typed) => {
+                let raw = typed.get_item(intern!(py, "raw_value"))?.unwrap_or(none);
+                let kind = encode(&raw, RAW_VALUE, metadata.value()).map_err(refuse)?;
+                let type_name = typed.get_item(intern!(py, "type"))?;
+                let type_name = type_name.as_ref().and_then(|name| name.cast().ok());
+                metadata.end(kind, type_name.map_or(Ok(INFER), PyStringMethods::to_str)?)
+            }
+        };
+        ended.map_err(|why| to_python(py, bad_metadata(method, &format!("{}: {why}", place()))))?;
     }
-    out.push(b'}');
-    Ok(out)
-}
-
-fn write_entry(name: &Bound<'_, PyString>, value: &Value<'_>, out: &mut Vec<u8>) -> PyResult<()> {
-    let py = name.py();
-    let write = |value: &Bound<'_, PyAny>, out: &mut Vec<u8>| match encode(value, RAW_VALUE, out) {
-        Ok(_) => Ok(()),
-        Err(refusal) => {
-            let place = format!("metadata[{}]", quoted(&name.to_string_lossy()));
-            Err(refusal.into_error(py, &place))
-        }
-    };
-    write(name, out)?;
-    match value {
-        Value::Raw(raw) => {
-            out.extend_from_slice(b":{\"raw_value\":");
-            write(raw, out)?;
-            out.extend_from_slice(b",\"type\":\"__infer__\"}");
-        }
-        Value::Typed(typed) => {
-            out.extend_from_slice(b":{\"raw_value\":");
-            // That both are there was checked; None is what a dict that changes meanwhile gets.
-            let none = py.None().into_bound(py);
-            let raw = typed.get_item(intern!(py, "raw_value"))?;
-            write(raw.as_ref().unwrap_or(&none), out)?;
-            out.extend_from_slice(b",\"type\":");
-            let type_name = typed.get_item(intern!(py, "type"))?;
-            write(type_name.as_ref().unwrap_or(&none), out)?;
-            out.push(b'}');
-        }
-    }
-    Ok(())
+    Ok(metadata.finish())
 }

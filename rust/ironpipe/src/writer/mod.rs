@@ -1,6 +1,7 @@
 //! From messages to a channel, each with its number.
 
-use std::process;
+pub mod fork;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -28,8 +29,8 @@ struct State {
     writer: WriterId,
     /// The number of the next message.
     next: u64,
-    /// The process `writer` stands for.
-    process: u32,
+    /// The process `writer` stands for, as [`fork::generation`] tells it from its children.
+    process: u64,
     closed: bool,
     /// Scratch, to allocate nothing for a message.
     params: Vec<u8>,
@@ -49,7 +50,7 @@ impl MessageWriter {
                 channel,
                 writer: WriterId::random(),
                 next: 1,
-                process: process::id(),
+                process: fork::generation(),
                 closed: false,
                 params: Vec::new(),
                 line: Vec::new(),
@@ -138,7 +139,7 @@ impl MessageWriter {
 
 impl State {
     fn notice_fork(&mut self) {
-        let process = process::id();
+        let process = fork::generation();
         if self.process != process {
             self.process = process;
             self.writer = WriterId::random();

@@ -1,12 +1,14 @@
 //! Metadata of materializations and checks: its types, its values and what Dagster takes.
 
 mod check;
+mod checked;
 mod columns;
 mod map;
 mod table;
 mod value;
 
 pub use check::{check, check_map};
+pub use checked::{CheckedMetadata, EncodedMetadata};
 pub use columns::{TableColumn, TableColumnDep};
 pub use map::Metadata;
 pub use value::MetadataValue;
@@ -98,8 +100,40 @@ impl Type {
     /// The type of a name, which must be exact.
     #[inline]
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        Type::ALL
-            .into_iter()
-            .find(|known| known.as_str().as_bytes() == name)
+        // The length and the first byte tell the names apart; one comparison then makes sure.
+        let known = match (name.len(), name.first()?) {
+            (9, b'_') => Type::Infer,
+            (4, b't') => Type::Text,
+            (3, b'u') => Type::Url,
+            (4, b'p') => Type::Path,
+            (8, b'n') => Type::Notebook,
+            (4, b'j') => Type::Json,
+            (2, b'm') => Type::Md,
+            (5, b'f') => Type::Float,
+            (3, b'i') => Type::Int,
+            (4, b'b') => Type::Bool,
+            (11, b'd') => Type::DagsterRun,
+            (5, b'a') => Type::Asset,
+            (4, b'n') => Type::Null,
+            (5, b't') => Type::Table,
+            (12, b't') => Type::TableSchema,
+            (20, b't') => Type::TableColumnLineage,
+            (9, b't') => Type::Timestamp,
+            _ => return None,
+        };
+        (known.as_str().as_bytes() == name).then_some(known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Type;
+
+    #[test]
+    fn every_type_is_found_by_its_name() {
+        for known in Type::ALL {
+            assert_eq!(Type::from_name(known.as_str().as_bytes()), Some(known));
+        }
+        assert_eq!(Type::from_name(b"test"), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::protocol::envelope::Method;
 use crate::protocol::exception;
 use crate::protocol::level::Level;
 use crate::protocol::message::{Severity, write_check};
-use crate::protocol::metadata::check_map;
+use crate::protocol::metadata::{EncodedMetadata, check_map};
 use crate::protocol::scan::{Kind, Scanner};
 
 impl PipesContext {
@@ -57,6 +57,22 @@ impl PipesContext {
         })
     }
 
+    /// The same, with metadata that was checked while it was encoded.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn report_asset_materialization_encoded(
+        &self,
+        asset_key: Option<&str>,
+        data_version: Option<&str>,
+        metadata: &EncodedMetadata,
+    ) -> Result<()> {
+        self.materialize(asset_key, data_version, |out| {
+            out.extend_from_slice(metadata.as_json());
+            Ok(())
+        })
+    }
+
     /// As [`report_asset_check`](PipesContext::report_asset_check), with the severity by its name
     /// and the metadata as a JSON object of `{"raw_value": …, "type": …}`.
     ///
@@ -70,6 +86,38 @@ impl PipesContext {
         severity: &str,
         metadata: Option<&[u8]>,
     ) -> Result<()> {
+        self.check(asset_key, check_name, passed, severity, |out| {
+            write_metadata(out, metadata, CHECK)
+        })
+    }
+
+    /// The same, with metadata that was checked while it was encoded.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn report_asset_check_encoded(
+        &self,
+        asset_key: Option<&str>,
+        check_name: &str,
+        passed: bool,
+        severity: &str,
+        metadata: &EncodedMetadata,
+    ) -> Result<()> {
+        self.check(asset_key, check_name, passed, severity, |out| {
+            out.extend_from_slice(metadata.as_json());
+            Ok(())
+        })
+    }
+
+    /// Writes a check, whose metadata `fill` appends.
+    fn check(
+        &self,
+        asset_key: Option<&str>,
+        check_name: &str,
+        passed: bool,
+        severity: &str,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
         let Some(session) = &self.session else {
             return Ok(());
         };
@@ -82,7 +130,7 @@ impl PipesContext {
         };
         session.write(Method::ReportAssetCheck, |out| {
             write_check(out, &key, check_name, passed, severity);
-            write_metadata(out, metadata, CHECK)?;
+            fill(out)?;
             out.push(b'}');
             Ok(())
         })
@@ -95,6 +143,19 @@ impl PipesContext {
     pub fn report_custom_message_json(&self, payload: &[u8]) -> Result<()> {
         self.raw(Method::ReportCustomMessage, |out| {
             scan(payload, "payload", "report_custom_message")?;
+            out.extend_from_slice(b"{\"payload\":");
+            out.extend_from_slice(payload);
+            out.push(b'}');
+            Ok(())
+        })
+    }
+
+    /// The same, with JSON text that an encoder has made; it is not read again.
+    ///
+    /// # Errors
+    /// [`Error::Channel`]; [`Error::Refused`] after close.
+    pub fn report_custom_message_encoded(&self, payload: &[u8]) -> Result<()> {
+        self.raw(Method::ReportCustomMessage, |out| {
             out.extend_from_slice(b"{\"payload\":");
             out.extend_from_slice(payload);
             out.push(b'}');

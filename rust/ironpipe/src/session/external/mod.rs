@@ -334,7 +334,8 @@ impl Drop for PipesContext {
     }
 }
 
-fn bad_metadata(method: &str, why: &str) -> Error {
+/// The error for metadata that Dagster would not take.
+pub fn bad_metadata(method: &str, why: &str) -> Error {
     Error::Refused(format!(
         "Invalid value for parameter `metadata` of `{method}`: {why}."
     ))
