@@ -67,7 +67,7 @@ def arrived(fault: Fault, client: dg.PipesSubprocessClient) -> str:
         good = [log for log in stored.logs() if log.startswith("good ")]
         counts.append(str(len(good) + len(custom)))
         outcomes.add("passed" if stored.success else "failed")
-    return f"{', '.join(counts)}, {' or '.join(sorted(outcomes))}"
+    return f"{' / '.join(counts)}, {' or '.join(sorted(outcomes))}"
 
 
 def main() -> None:
