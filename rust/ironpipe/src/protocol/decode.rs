@@ -464,11 +464,12 @@ fn plain_log(line: &[u8]) -> Option<Decoded> {
     if !scanner.take(level) {
         return None;
     }
-    let label = scanner.string_rest().ok()?;
-    let known = match &line[label.range()] {
-        b"INFO" | b"DEBUG" | b"WARNING" | b"ERROR" | b"CRITICAL" => scanner.take(b"}"),
-        _ => false,
-    };
+    let label = scanner.pos();
+    let known = scanner.take(b"INFO\"}")
+        || scanner.take(b"DEBUG\"}")
+        || scanner.take(b"WARNING\"}")
+        || scanner.take(b"ERROR\"}")
+        || scanner.take(b"CRITICAL\"}");
     if !known {
         return None;
     }
@@ -487,7 +488,7 @@ fn plain_log(line: &[u8]) -> Option<Decoded> {
         stamp,
         params: Part::new(Kind::Object, params_start, params_end, false),
         text: Part::new(Kind::String, text.start, text.end, text.escaped),
-        label: Part::new(Kind::String, label.start, label.end, false),
+        label: Part::new(Kind::String, label, params_end - 2, false),
         mended: None,
     })
 }

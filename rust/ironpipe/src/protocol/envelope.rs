@@ -56,9 +56,17 @@ impl Method {
     /// The method of a name, which must be exact.
     #[inline]
     pub fn from_name(name: &[u8]) -> Option<Method> {
-        Method::ALL
-            .into_iter()
-            .find(|method| method.as_str().as_bytes() == name)
+        let method = match name.len() {
+            3 => Method::Log,
+            6 if name[0] == b'o' => Method::Opened,
+            6 => Method::Closed,
+            28 => Method::ReportAssetMaterialization,
+            18 => Method::ReportAssetCheck,
+            21 => Method::ReportCustomMessage,
+            19 => Method::LogExternalStream,
+            _ => return None,
+        };
+        (method.as_str().as_bytes() == name).then_some(method)
     }
 
     /// The method whose name is most like `name`, if one is like it at all:
@@ -209,6 +217,14 @@ mod tests {
         ] {
             assert_eq!(Method::nearest(name), method, "{name}");
         }
+    }
+
+    #[test]
+    fn every_method_is_found_by_its_name() {
+        for method in Method::ALL {
+            assert_eq!(Method::from_name(method.as_str().as_bytes()), Some(method));
+        }
+        assert_eq!(Method::from_name(b"pog"), None);
     }
 
     #[test]

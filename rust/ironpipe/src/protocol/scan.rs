@@ -518,24 +518,31 @@ fn syntax_error(at: usize, length: usize, what: &'static str) -> SyntaxError {
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The first byte from `pos` that ends a run of plain string text: a quote, a backslash, a control
-/// character or the end of `bytes`; and the bits of all bytes looked at, eight bytes on eight.
+/// Marks the high bit of the first byte of a word that can't stand in plain string text: a quote, a
+/// backslash or a control character.
+#[inline(always)]
+fn ends_plain(word: u64) -> u64 {
+    // Each term marks a byte it is looking for; a borrow can only mark bytes above the first such
+    // one, and only the first one is used.
+    let quote = word ^ (LOW * b'"' as u64);
+    let slash = word ^ (LOW * b'\\' as u64);
+    (quote.wrapping_sub(LOW) & !quote
+        | slash.wrapping_sub(LOW) & !slash
+        | word.wrapping_sub(LOW * 0x20) & !word)
+        & HIGH
+}
+
+/// The first byte from `pos` that ends a run of plain string text, or the end of `bytes`; and the
+/// bits of all bytes looked at, eight bytes on eight.
 #[inline(always)]
 pub(crate) fn plain_end(bytes: &[u8], mut pos: usize) -> (usize, u64) {
     let mut seen = 0;
-    while let Some(Ok(chunk)) = bytes.get(pos..pos + 8).map(<[u8; 8]>::try_from) {
-        let word = u64::from_le_bytes(chunk);
+    while let Some(chunk) = bytes.get(pos..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*chunk);
         seen |= word;
-        // Each term sets the high bit of a byte it is looking for; a borrow can only set bits
-        // above the first such byte, and only the first one is used.
-        let quote = word ^ (LOW * b'"' as u64);
-        let slash = word ^ (LOW * b'\\' as u64);
-        let found = (quote.wrapping_sub(LOW) & !quote
-            | slash.wrapping_sub(LOW) & !slash
-            | word.wrapping_sub(LOW * 0x20) & !word)
-            & HIGH;
-        if found != 0 {
-            return (pos + (found.trailing_zeros() / 8) as usize, seen);
+        let ends = ends_plain(word);
+        if ends != 0 {
+            return (pos + (ends.trailing_zeros() / 8) as usize, seen);
         }
         pos += 8;
     }
