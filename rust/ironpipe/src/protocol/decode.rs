@@ -562,7 +562,9 @@ fn scan_stamp(scanner: &mut Scanner<'_>) -> Result<Option<Stamp>, SyntaxError> {
         let part = scan_part(scanner)?;
         let bytes = part.of(scanner.bytes());
         match (index, part.kind) {
-            (0, Kind::String) if !part.escaped => writer = WriterId::new(bytes),
+            (0, Kind::String) => {
+                writer = WriterId::new(text_of(scanner.bytes(), part).as_bytes());
+            }
             (1, Kind::Int) => number = integer(bytes).filter(|&n| n > 0),
             (2, Kind::Int) => micros = integer(bytes),
             _ => {}

@@ -55,33 +55,51 @@ pub fn check(type_name: &[u8], kind: Kind, raw: &[u8]) -> Result<(), String> {
 
 /// Says whether Dagster takes all of a metadata object, given as scanned JSON text.
 ///
-/// Each entry must be an object with exactly the keys `raw_value` and `type`, as the official
-/// client demands before it sends one. (Dagster itself passes over further keys.)
+/// Each entry must be an object with the keys `raw_value` and `type`. Dagster passes over further
+/// keys; [`check_map_to_send`] does not.
 ///
 /// # Errors
 /// The first entry that is refused, by its key, and why.
 pub fn check_map(raw: &[u8]) -> Result<(), String> {
+    check_entries(raw, false)
+}
+
+/// As [`check_map`], and no entry may have further keys: the official client refuses those before
+/// it sends them.
+///
+/// # Errors
+/// The first entry that is refused, by its key, and why.
+pub fn check_map_to_send(raw: &[u8]) -> Result<(), String> {
+    check_entries(raw, true)
+}
+
+fn check_entries(raw: &[u8], no_others: bool) -> Result<(), String> {
     if raw.first() != Some(&b'{') {
         return Err("metadata must be an object".into());
     }
     for (key, entry) in parts::members(raw) {
-        check_entry(entry).map_err(|why| format!("metadata['{key}']: {why}"))?;
+        check_entry(entry, no_others).map_err(|why| format!("metadata['{key}']: {why}"))?;
     }
     Ok(())
 }
 
-fn check_entry(entry: Part<'_>) -> Result<(), String> {
-    const SHAPE: &str =
-        "an entry must be an object with the keys `raw_value` and `type`, no others";
+fn check_entry(entry: Part<'_>, no_others: bool) -> Result<(), String> {
+    let shape = match no_others {
+        true => "an entry must be an object with the keys `raw_value` and `type`, no others",
+        false => "an entry must be an object with the keys `raw_value` and `type`",
+    };
     if entry.kind != Kind::Object {
-        return Err(format!("{SHAPE}; it is {}", entry.kind.name()));
+        return Err(format!("{shape}; it is {}", entry.kind.name()));
     }
     let members = parts::members(entry.raw);
     let value = parts::member(&members, "raw_value");
     let type_name = parts::member(&members, "type");
-    let (Some(value), Some(type_name), 2) = (value, type_name, members.len()) else {
-        return Err(SHAPE.into());
+    let (Some(value), Some(type_name)) = (value, type_name) else {
+        return Err(shape.into());
     };
+    if no_others && members.len() > 2 {
+        return Err(shape.into());
+    }
     if type_name.kind != Kind::String {
         return Err(format!(
             "`type` must be a string, not {}",
@@ -201,11 +219,13 @@ mod tests {
             r#"[]"#,
             r#"{"a":1}"#,
             r#"{"a":{"raw_value":1}}"#,
-            r#"{"a":{"raw_value":1,"type":"int","x":1}}"#,
             r#"{"a":{"raw_value":1,"type":["int"]}}"#,
         ] {
             assert!(check_map(bad.as_bytes()).is_err(), "{bad}");
         }
+        let more = br#"{"a":{"raw_value":1,"type":"int","x":1}}"#;
+        assert_eq!(check_map(more), Ok(()));
+        assert!(check_map_to_send(more).is_err());
         let why = check_map(br#"{"a":{"raw_value":"1","type":"int"}}"#).unwrap_err();
         assert!(why.starts_with("metadata['a']: "), "{why}");
     }

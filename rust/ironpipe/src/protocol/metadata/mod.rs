@@ -7,7 +7,7 @@ mod map;
 mod table;
 mod value;
 
-pub use check::{check, check_map};
+pub use check::{check, check_map, check_map_to_send};
 pub use checked::{CheckedMetadata, EncodedMetadata};
 pub use columns::{TableColumn, TableColumnDep};
 pub use map::Metadata;

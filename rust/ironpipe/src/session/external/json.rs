@@ -7,7 +7,7 @@ use crate::protocol::envelope::Method;
 use crate::protocol::exception;
 use crate::protocol::level::Level;
 use crate::protocol::message::{Severity, write_check};
-use crate::protocol::metadata::{EncodedMetadata, check_map};
+use crate::protocol::metadata::{EncodedMetadata, check_map_to_send};
 use crate::protocol::scan::{Kind, Scanner};
 
 impl PipesContext {
@@ -231,7 +231,7 @@ fn write_metadata(out: &mut Vec<u8>, metadata: Option<&[u8]>, method: &str) -> R
         None | Some(b"{}") => b"null",
         Some(metadata) => {
             scan(metadata, "metadata", method)?;
-            check_map(metadata).map_err(|why| bad_metadata(method, &why))?;
+            check_map_to_send(metadata).map_err(|why| bad_metadata(method, &why))?;
             metadata
         }
     };
