@@ -584,6 +584,11 @@ fn scan_stamp(scanner: &mut Scanner<'_>) -> Result<Option<Stamp>, SyntaxError> {
 
 /// The value of digits, if a u64 holds it.
 fn integer(digits: &[u8]) -> Option<u64> {
+    // Python reads `-0` as 0.
+    let digits = digits
+        .strip_prefix(b"-")
+        .filter(|&d| d == b"0")
+        .unwrap_or(digits);
     digits.iter().try_fold(0u64, |value, &byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         value.checked_mul(10)?.checked_add(digit)
