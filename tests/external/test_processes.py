@@ -93,7 +93,9 @@ from ironpipe import open_dagster_pipes
 pipes = open_dagster_pipes()
 stop = threading.Event()
 def work():
-    while not stop.is_set():
+    # Bounded, so that a fork that hangs does not fill the disk.
+    for _ in range(20_000):
+        if stop.is_set(): break
         pipes.log.info("x" * 5000)
 threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads: thread.start()
