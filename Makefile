@@ -128,7 +128,7 @@ losses: build ## what the official client loses and ours does not, as a table
 
 .PHONY: soak
 soak: build ## what takes long: a million mutated lines, gigabytes followed
-	$(BIN)/python -m pytest -q -m soak
+	$(BIN)/python -m pytest -q -m soak --timeout=7200
 
 # --- tidy ----------------------------------------------------------------------------------------
 
