@@ -6,6 +6,8 @@ this module gives them the official shape.
 
 from __future__ import annotations
 
+import os
+from _thread import allocate_lock
 from contextlib import ExitStack
 
 from ironpipe import _ironpipe
@@ -53,6 +55,16 @@ if TYPE_CHECKING:
 
 
 __all__ = ["PipesContext", "open_dagster_pipes"]
+
+# Held while the logger is loaded and while the process forks: a child must not wait for a module
+# that a thread it does not have was loading.
+_loading = allocate_lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_loading.acquire,
+        after_in_parent=_loading.release,
+        after_in_child=_loading.release,
+    )
 
 
 def open_dagster_pipes(
@@ -430,7 +442,8 @@ class PipesContext:
     def log(self) -> logging.Logger:
         """A logger whose messages go to Dagster."""
         if self._logger is None:
-            from ironpipe._logger import PipesLogger
+            with _loading:
+                from ironpipe._logger import PipesLogger
 
-            self._logger = PipesLogger(self._engine)
+                self._logger = self._logger or PipesLogger(self._engine)
         return self._logger

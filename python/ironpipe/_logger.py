@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from logging import CRITICAL, DEBUG, ERROR, INFO, WARNING, LogRecord, getLogRecordFactory
+from logging import LogRecord, getLogRecordFactory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ironpipe import _ironpipe
@@ -21,6 +22,41 @@ __all__ = ["PipesLogger"]
 
 # The name that dagster_pipes gives it; users' formatters may show it.
 NAME = "dagster-pipes"
+
+
+def _level_method(level: int, standard: Callable[..., None]) -> Callable[..., None]:
+    """Make the method that logs at a level.
+
+    Args:
+        level: The level.
+        standard: The method of ``logging.Logger``, for when somebody besides Dagster listens.
+    """
+
+    def method(self: PipesLogger, msg: object, *args: object, **kwargs: Any) -> None:
+        own = self._own
+        if (
+            not kwargs
+            # Nobody but Dagster's handler sees, changes or stops the message.
+            and self.handlers == self._alone
+            and not self.filters
+            and not own.filters
+            and own.level <= level
+            and getLogRecordFactory() is LogRecord
+            # And it is one that is logged.
+            and self.level <= level
+            and self.manager.disable < level
+            and not self.disabled
+        ):
+            own.send(level, msg if type(msg) is str and not args else _text(msg, args))
+        else:
+            # The record shall name the line that called this method, not one in this file.
+            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+            standard(self, msg, *args, **kwargs)
+
+    method.__name__ = standard.__name__
+    method.__qualname__ = f"PipesLogger.{standard.__name__}"
+    method.__doc__ = f"Log a message at level {logging.getLevelName(level)}."
+    return method
 
 
 class PipesLogger(logging.Logger):
@@ -34,10 +70,10 @@ class PipesLogger(logging.Logger):
 
     def __init__(self, context: _ironpipe.Context) -> None:
         super().__init__(NAME)
-        self._send = context.log
         self._own = _Handler(context)
         self.addHandler(self._own)
-        self._only_own = [self._own]
+        # What the handlers are while there is no other.
+        self._alone = [self._own]
 
     def isEnabledFor(self, level: int) -> bool:
         """Whether a message of this level is sent.
@@ -47,54 +83,11 @@ class PipesLogger(logging.Logger):
         """
         return self.level <= level and self.manager.disable < level and not self.disabled
 
-    def _is_heard_only_by_dagster(self, level: int) -> bool:
-        """Whether nobody but Dagster's handler sees, changes or stops a message of this level."""
-        own = self._own
-        return (
-            self.handlers == self._only_own
-            and not self.filters
-            and not own.filters
-            and own.level <= level
-            and getLogRecordFactory() is LogRecord
-            and self.level <= level
-            and self.manager.disable < level
-            and not self.disabled
-        )
-
-    def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a message at level DEBUG, as ``logging.Logger.debug`` does."""
-        if not kwargs and self._is_heard_only_by_dagster(DEBUG):
-            self._send(DEBUG, _text(msg, args))
-        else:
-            super().debug(msg, *args, **kwargs)
-
-    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a message at level INFO, as ``logging.Logger.info`` does."""
-        if not kwargs and self._is_heard_only_by_dagster(INFO):
-            self._send(INFO, _text(msg, args))
-        else:
-            super().info(msg, *args, **kwargs)
-
-    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a message at level WARNING, as ``logging.Logger.warning`` does."""
-        if not kwargs and self._is_heard_only_by_dagster(WARNING):
-            self._send(WARNING, _text(msg, args))
-        else:
-            super().warning(msg, *args, **kwargs)
-
-    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a message at level ERROR, as ``logging.Logger.error`` does."""
-        if not kwargs and self._is_heard_only_by_dagster(ERROR):
-            self._send(ERROR, _text(msg, args))
-        else:
-            super().error(msg, *args, **kwargs)
-
-    def critical(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a message at level CRITICAL, as ``logging.Logger.critical`` does."""
-        if not kwargs and self._is_heard_only_by_dagster(CRITICAL):
-            self._send(CRITICAL, _text(msg, args))
-        else:
-            super().critical(msg, *args, **kwargs)
+    debug = _level_method(logging.DEBUG, logging.Logger.debug)
+    info = _level_method(logging.INFO, logging.Logger.info)
+    warning = _level_method(logging.WARNING, logging.Logger.warning)
+    error = _level_method(logging.ERROR, logging.Logger.error)
+    critical = _level_method(logging.CRITICAL, logging.Logger.critical)
 
 
 class _Handler(logging.Handler):
@@ -102,11 +95,11 @@ class _Handler(logging.Handler):
 
     def __init__(self, context: _ironpipe.Context) -> None:
         super().__init__()
-        self._send = context.log
+        self.send = context.log
 
     def emit(self, record: LogRecord) -> None:
         # Like dagster_pipes, and unlike most handlers, it raises what goes wrong.
-        self._send(record.levelno, record.getMessage())
+        self.send(record.levelno, record.getMessage())
 
 
 def _text(msg: object, args: tuple[Any, ...]) -> str:

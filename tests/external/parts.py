@@ -64,7 +64,8 @@ def open_with(package_name: str, data: dict[str, Any], path: Path) -> Any:
 
 def messages(path: Path) -> list[dict[str, Any]]:
     """The messages of a file, without their stamps."""
-    found = [json.loads(line) for line in path.read_text().splitlines()]
+    # Only a newline ends a line; text may hold other ends as they are.
+    found = [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1]]
     for message in found:
         message.pop("__ironpipe", None)
     return found

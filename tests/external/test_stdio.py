@@ -192,3 +192,25 @@ with open_dagster_pipes():
     done, found = run(program, tmp_path / "m")
     assert done.returncode == 0, done.stderr
     assert text(found, "stdout") == "text\n"
+
+
+def test_a_fork_while_output_is_captured(tmp_path: Path) -> None:
+    program = """
+with open_dagster_pipes() as pipes:
+    def work():
+        for _ in range(500):
+            print("x" * 100)
+            pipes.report_custom_message(1)
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads: thread.start()
+    for _ in range(50):
+        child = os.fork()
+        if child == 0:
+            pipes.log.info("child")
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    for thread in threads: thread.join()
+"""
+    done, found = run(program, tmp_path / "m")
+    assert done.returncode == 0, done.stderr
+    assert sum(isinstance(message, ironpipe.Log) for message in found) == 50

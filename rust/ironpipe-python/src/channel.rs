@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ironpipe::channel::{FileChannel, MessageChannel};
@@ -11,6 +12,7 @@ use ironpipe::protocol::envelope::Method;
 use ironpipe::protocol::message::{ExternalStream, Message};
 use ironpipe::session::stdio::StdioCapture;
 use ironpipe::writer::MessageWriter;
+use ironpipe::writer::fork::generation;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -25,6 +27,9 @@ use crate::fork;
 pub struct Channel {
     writer: Arc<MessageWriter>,
     captures: Mutex<Vec<StdioCapture>>,
+    /// Whether there are captures, and in which process.
+    capturing: AtomicBool,
+    process: u64,
 }
 
 impl Channel {
@@ -36,13 +41,19 @@ impl Channel {
     /// Sends what was captured so far, so that it stands before what is sent next.
     #[inline]
     pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
-        let captures = self.lock(py);
-        if captures.is_empty() {
+        if !self.capturing.load(Relaxed) || self.is_forked() {
             return Ok(());
         }
         flush(py, "flush")?;
+        let captures = self.lock(py);
         py.detach(|| captures.iter().for_each(StdioCapture::drain));
         Ok(())
+    }
+
+    /// Whether this is a child of the process that captures, to which the captures do not belong.
+    /// Their lock may have been taken by a thread that the child does not have.
+    fn is_forked(&self) -> bool {
+        self.process != generation()
     }
 
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Vec<StdioCapture>> {
@@ -62,6 +73,8 @@ impl Channel {
         Ok(Channel {
             writer: Arc::new(MessageWriter::new(channel)),
             captures: Mutex::default(),
+            capturing: AtomicBool::new(false),
+            process: generation(),
         })
     }
 
@@ -80,6 +93,7 @@ impl Channel {
     fn capture(&self, py: Python<'_>) -> PyResult<()> {
         flush(py, "flush_all")?;
         let mut captures = self.lock(py);
+        self.capturing.store(true, Relaxed);
         for stream in [Stdio::Stdout, Stdio::Stderr] {
             let writer = self.writer();
             let sink = move |stream, text: &str| {
@@ -97,10 +111,16 @@ impl Channel {
     }
 
     pub fn stop_capture(&self, py: Python<'_>) -> PyResult<()> {
-        let captures = std::mem::take(&mut *self.lock(py));
-        if captures.is_empty() {
+        if !self.capturing.swap(false, Relaxed) {
             return Ok(());
         }
+        let captures = match self.is_forked() {
+            false => std::mem::take(&mut *self.lock(py)),
+            true => match self.captures.try_lock() {
+                Ok(mut captures) => std::mem::take(&mut *captures),
+                Err(_) => return Ok(()),
+            },
+        };
         flush(py, "flush_all")?;
         let finish = |mut capture: StdioCapture| capture.finish();
         // All of them are turned back, whichever fails first.

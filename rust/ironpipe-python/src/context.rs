@@ -97,7 +97,7 @@ impl Context {
     /// The JSON text of a param. None where it has none but the user's channel may have a way of
     /// its own to write it.
     fn json(&self, value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Vec<u8>>> {
-        let mut json = Vec::new();
+        let mut json = Vec::with_capacity(256);
         match encode(value, PARAM, &mut json) {
             Ok(_) => Ok(Some(json)),
             Err(_) if matches!(self.sink, Sink::Python(_)) => Ok(None),

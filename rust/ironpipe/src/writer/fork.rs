@@ -23,7 +23,7 @@ pub fn forked() {
 
 /// What is another in a forked child than it was in its parent.
 #[inline]
-pub(super) fn generation() -> u64 {
+pub fn generation() -> u64 {
     match TELLS.load(Relaxed) {
         // No process id is so large.
         true => u64::MAX - FORKS.load(Relaxed),
