@@ -93,7 +93,7 @@ def judge_rejected(line: bytes, reason: str) -> str:
     except dagster.Refused:
         return "rejected"
     # No input may grow the stack; Python's own limit is a matter of who calls.
-    if "nested deeper than 512 levels" in reason and depth(message) > MAX_NESTING:
+    if "nested deeper than 512 levels" in reason and depth(line) > MAX_NESTING:
         return "rejected for its depth"
     raise Disagreement("rejected, but Dagster takes it", line, reason)
 
@@ -196,12 +196,13 @@ def check_fields(line: bytes, ours: Any) -> None:
             raise Disagreement(f"the field {name} is not the param", line, field, param)
 
 
-def depth(value: Any) -> int:
-    deepest, level = 0, [value]
-    while level:
-        containers = [v for v in level if isinstance(v, (dict, list))]
-        deepest += bool(containers)
-        level = [c for v in containers for c in (v.values() if isinstance(v, dict) else v)]
+def depth(line: bytes) -> int:
+    """How deep the values of a line stand in one another, be it under a key that comes again."""
+    deepest = 0
+    level = [json.loads(line, object_pairs_hook=lambda pairs: [value for _, value in pairs])]
+    while containers := [value for value in level if isinstance(value, list)]:
+        deepest += 1
+        level = [inner for value in containers for inner in value]
     return deepest
 
 
