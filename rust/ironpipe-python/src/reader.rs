@@ -64,7 +64,7 @@ impl MessageReader {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Option<Reader>> {
         match self.reader.try_lock() {
             Ok(guard) => guard,
@@ -120,8 +120,12 @@ impl MessageReader {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let next = |reader: &mut Reader| reader.take().map(|message| wrap(py, message));
-        self.next_with(py, None, next)?.transpose()
+        if let Some(reader) = self.lock(py).as_mut()
+            && let Some(message) = reader.take()
+        {
+            return wrap(py, message).map(Some);
+        }
+        self.next(py, None)
     }
 
     #[pyo3(signature = (timeout = None))]

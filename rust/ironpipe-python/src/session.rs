@@ -65,10 +65,8 @@ impl Session {
     fn env<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let env = PyDict::new(py);
         self.with_files(|files| {
-            let values = files.env().into_iter();
-            values
-                .map(|(name, value)| env.set_item(name, value))
-                .collect::<PyResult<()>>()
+            let mut values = files.env().into_iter();
+            values.try_for_each(|(name, value)| env.set_item(name, value))
         })??;
         Ok(env)
     }

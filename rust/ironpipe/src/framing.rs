@@ -174,6 +174,26 @@ impl LineFramer {
         Some(frame)
     }
 
+    /// The bytes that [`next`](Self::next) has yet to cut into lines.
+    #[inline]
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Cuts off a line whose end is known: `length` bytes of [`rest`](Self::rest), behind which the
+    /// newline stands. None, and nothing is cut off, where the line is over the limit or its
+    /// beginning has already been passed over.
+    #[inline]
+    pub fn next_of_length(&mut self, length: usize) -> Option<Range<usize>> {
+        if length > self.max_line || self.skipped.is_some() {
+            return None;
+        }
+        let range = self.start..self.start + length;
+        self.start = (range.end + 1).min(self.end);
+        self.searched = self.searched.max(self.start);
+        Some(range)
+    }
+
     /// Says that nothing more comes, and gives what stands behind the last newline.
     pub fn finish(&mut self) -> Option<Frame> {
         if self.start == self.end && self.skipped.is_none() {

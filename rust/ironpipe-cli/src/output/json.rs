@@ -61,7 +61,7 @@ fn write_message(line: &mut Vec<u8>, message: MessageRef<'_>) {
         Some(stamp) => {
             line.extend_from_slice(b",\"writer\":");
             // Printable ASCII, which may hold quotes.
-            write_json_string(line, stamp.writer.as_str());
+            write_json_string(line, &stamp.writer.to_string());
             let (seconds, micros) = (stamp.micros / 1_000_000, stamp.micros % 1_000_000);
             writeln!(
                 line,

@@ -149,11 +149,11 @@ mod linux {
 
         /// Ends the wait that is under way, or else the next one.
         pub fn wake(&self) {
-            if !self.raised.swap(true, SeqCst) {
-                if let Some(event) = &self.event {
-                    // It fails only when the counter is full, and then it is raised.
-                    let _ = rustix::io::write(event, &1u64.to_ne_bytes());
-                }
+            if !self.raised.swap(true, SeqCst)
+                && let Some(event) = &self.event
+            {
+                // It fails only when the counter is full, and then it is raised.
+                let _ = rustix::io::write(event, &1u64.to_ne_bytes());
             }
         }
 

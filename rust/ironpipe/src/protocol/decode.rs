@@ -129,7 +129,7 @@ impl Part {
         }
     }
 
-    fn of<'a>(self, bytes: &'a [u8]) -> &'a [u8] {
+    fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]
     }
 
@@ -434,33 +434,41 @@ pub fn decode(line: &[u8]) -> Result<Decoded, Rejection> {
         return Err(reject(line, 0, "the line is longer than 4 GiB".into()));
     }
     match plain_log(line) {
-        Some(decoded) => Ok(decoded),
-        None => general(line),
+        Some((decoded, length)) if length == line.len() => Ok(decoded),
+        _ => general(line),
     }
+}
+
+/// Reads a log message off the start of `text` if it stands there in one of the two forms in which
+/// nearly every one comes, with its newline; and the length of the line without that. It saves the
+/// search for the newline. Where this gives nothing, [`decode`] must be asked.
+#[inline(always)]
+pub(crate) fn decode_plain_log(text: &[u8]) -> Option<(Decoded, usize)> {
+    plain_log(text).filter(|&(_, length)| text.get(length) == Some(&b'\n'))
 }
 
 /// The two forms in which nearly every log message comes, the official Python client's and ours,
 /// byte for byte. Anything else, or anything unusual in them, is left to [`general`].
 #[inline(always)]
-fn plain_log(line: &[u8]) -> Option<Decoded> {
+fn plain_log(text: &[u8]) -> Option<(Decoded, usize)> {
     const OFFICIAL: &[u8; 75] =
         br#"{"__dagster_pipes_version": "0.1", "method": "log", "params": {"message": ""#;
     const OURS: &[u8; 69] =
         br#"{"__dagster_pipes_version":"0.1","method":"log","params":{"message":""#;
-    let (prefix, params_start, level) = if is_prefix(line, OURS) {
+    let (prefix, params_start, level) = if is_prefix(text, OURS) {
         (
             OURS.len(),
             OURS.len() - br#"{"message":""#.len(),
             &br#","level":""#[..],
         )
-    } else if is_prefix(line, OFFICIAL) {
+    } else if is_prefix(text, OFFICIAL) {
         let params_start = OFFICIAL.len() - br#"{"message": ""#.len();
         (OFFICIAL.len(), params_start, &br#", "level": ""#[..])
     } else {
         return None;
     };
-    let mut scanner = Scanner::at(line, prefix);
-    let text = scanner.string_rest().ok()?;
+    let mut scanner = Scanner::at(text, prefix);
+    let message = scanner.string_rest().ok()?;
     if !scanner.take(level) {
         return None;
     }
@@ -474,23 +482,26 @@ fn plain_log(line: &[u8]) -> Option<Decoded> {
         return None;
     }
     let params_end = scanner.pos();
-    let (stamp, end) = match &line[params_end..] {
-        b"}" => (None, params_end + 1),
-        rest => plain_stamp(rest).map(|(stamp, length)| (Some(stamp), params_end + length))?,
+    let (stamp, length) = match scanner.take(b"}") {
+        true => (None, scanner.pos()),
+        false => plain_stamp(&text[params_end..])
+            .map(|(stamp, length)| (Some(stamp), params_end + length))?,
     };
-    if end != line.len() || (!scanner.is_ascii() && simdutf8::basic::from_utf8(line).is_err()) {
+    // Whole registers were looked at, so bytes of the next line may be what is not ASCII.
+    if !scanner.is_ascii() && simdutf8::basic::from_utf8(&text[..length]).is_err() {
         return None;
     }
-    Some(Decoded {
+    let decoded = Decoded {
         method: Method::Log,
         exact: scanner.exact(),
         repairs: Repairs::default(),
         stamp,
         params: Part::new(Kind::Object, params_start, params_end, false),
-        text: Part::new(Kind::String, text.start, text.end, text.escaped),
+        text: Part::new(Kind::String, message.start, message.end, message.escaped),
         label: Part::new(Kind::String, label, params_end - 2, false),
         mended: None,
-    })
+    };
+    Some((decoded, length))
 }
 
 /// Compares in registers what would else be a call, for a prefix of 16 bytes and more.
@@ -754,11 +765,11 @@ fn shape(line: &[u8], params: Params, decoded: &mut Decoded) -> Result<(), (usiz
     let mut replaced: Option<(Param, Option<&'static str>)> = None;
     match method {
         Method::Opened => {
-            if let Some(extras) = params.get(P::Extras) {
-                if !matches!(extras.kind, Kind::Object | Kind::Null) {
-                    decoded.repairs.add(Repair::Params);
-                    replaced = Some((P::Extras, None));
-                }
+            if let Some(extras) = params.get(P::Extras)
+                && !matches!(extras.kind, Kind::Object | Kind::Null)
+            {
+                decoded.repairs.add(Repair::Params);
+                replaced = Some((P::Extras, None));
             }
         }
         Method::Closed => match params.get(P::Exception) {

@@ -1,6 +1,7 @@
 //! What stands around the params of a message: the method, and the stamp that numbers it.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// The key every message has, and its value.
 pub const PIPES_PROTOCOL_VERSION_FIELD: &str = "__dagster_pipes_version";
@@ -102,11 +103,12 @@ impl fmt::Display for Method {
     }
 }
 
-/// The name of a writer: up to 16 bytes of printable ASCII, chosen at random.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The name of a writer: up to 8 bytes of printable ASCII, chosen at random.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WriterId {
-    // Unused bytes are 0, so that equal names are equal values.
-    bytes: [u8; 16],
+    /// The bytes of the name, the first one lowest, 0 behind the last: a name is copied and
+    /// compared as a number.
+    name: NonZeroU64,
 }
 
 impl WriterId {
@@ -115,46 +117,43 @@ impl WriterId {
     /// Names need only differ among the writers of one session. Where the system gives no random
     /// bytes, the process id and the clock stand in for them.
     pub fn random() -> WriterId {
+        const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
         let seed = getrandom::u64().unwrap_or_else(|_| {
             let clock = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
             u64::from(std::process::id()) << 32 ^ clock.as_nanos() as u64
         });
-        const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-        let mut bytes = [0; 16];
-        for (i, byte) in bytes.iter_mut().take(8).enumerate() {
-            *byte = LETTERS[(seed >> (5 * i)) as usize & 31];
-        }
-        WriterId { bytes }
+        let name = std::array::from_fn(|at| LETTERS[(seed >> (5 * at)) as usize & 31]);
+        // No letter is 0, so neither is the name.
+        let name = NonZeroU64::new(u64::from_le_bytes(name)).unwrap_or(NonZeroU64::MAX);
+        WriterId { name }
     }
 
     /// The writer of this name, if it can be one.
     #[inline]
     pub fn new(name: &[u8]) -> Option<WriterId> {
-        if name.is_empty() || name.len() > 16 || !name.iter().all(u8::is_ascii_graphic) {
+        if name.len() > 8 || !name.iter().all(u8::is_ascii_graphic) {
             return None;
         }
-        let mut bytes = [0; 16];
+        let mut bytes = [0; 8];
         bytes[..name.len()].copy_from_slice(name);
-        Some(WriterId { bytes })
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        let length = self.bytes.iter().position(|&b| b == 0).unwrap_or(16);
-        // Only printable ASCII gets in.
-        std::str::from_utf8(&self.bytes[..length]).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for WriterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        let name = NonZeroU64::new(u64::from_le_bytes(bytes))?;
+        Some(WriterId { name })
     }
 }
 
 impl fmt::Display for WriterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        let bytes = self.name.get().to_le_bytes();
+        bytes
+            .iter()
+            .take_while(|&&byte| byte != 0)
+            .try_for_each(|&byte| fmt::Write::write_char(f, byte as char))
+    }
+}
+
+impl fmt::Debug for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -177,7 +176,8 @@ pub fn write_line(out: &mut Vec<u8>, method: Method, params: &[u8], stamp: &Stam
     out.extend_from_slice(b"\",\"params\":");
     out.extend_from_slice(params);
     out.extend_from_slice(b",\"__ironpipe\":[\"");
-    out.extend_from_slice(stamp.writer.as_str().as_bytes());
+    let name = stamp.writer.name.get().to_le_bytes();
+    out.extend(name.into_iter().take_while(|&byte| byte != 0));
     out.extend_from_slice(b"\",");
     write_integer(out, stamp.number);
     out.push(b',');
@@ -230,12 +230,11 @@ mod tests {
     #[test]
     fn writer_names() {
         assert_ne!(WriterId::random(), WriterId::random());
-        assert_eq!(WriterId::random().as_str().len(), 8);
-        assert_eq!(
-            WriterId::new(b"0123456789abcdef").unwrap().as_str(),
-            "0123456789abcdef"
-        );
-        for bad in [&b""[..], b"0123456789abcdefg", b"a b", b"\xff"] {
+        assert_eq!(WriterId::random().to_string().len(), 8);
+        for name in ["a", "12345678"] {
+            assert_eq!(WriterId::new(name.as_bytes()).unwrap().to_string(), name);
+        }
+        for bad in [&b""[..], b"123456789", b"a b", b"\xff"] {
             assert_eq!(WriterId::new(bad), None);
         }
     }

@@ -225,9 +225,7 @@ impl<'a> Scanner<'a> {
                     match unit {
                         0xD800..=0xDBFF => {
                             let rest = &self.bytes[self.pos..];
-                            if rest.starts_with(b"\\u")
-                                && hex4(&rest[2..]).is_some_and(|low| is_low(low))
-                            {
+                            if rest.starts_with(b"\\u") && hex4(&rest[2..]).is_some_and(is_low) {
                                 self.pos += 6;
                             } else {
                                 self.exact = false;

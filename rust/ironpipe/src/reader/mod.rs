@@ -7,6 +7,7 @@
 
 mod report;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ pub use report::{DeliveryReport, Rejected, WriterReport};
 use crate::channel::tail::{FileTail, Turn};
 use crate::channel::watch::{Wake, Waker, Watch};
 use crate::framing::{Frame, LineFramer, MAX_LINE};
-use crate::protocol::decode::{Decoded, Rejection, Repair, WireText, decode};
+use crate::protocol::decode::{Decoded, Rejection, Repair, WireText, decode, decode_plain_log};
 use crate::protocol::envelope::{Method, Stamp};
 use crate::protocol::message::Message;
 use crate::{Error, Result};
@@ -155,11 +156,24 @@ pub enum Next {
     Ended,
 }
 
+/// A message of a block. Small, because a block has thousands.
 #[derive(Debug)]
 struct Entry {
     decoded: Decoded,
-    start: usize,
-    end: usize,
+    /// Places in the framer's buffer, which its limit keeps below 4 GiB.
+    start: u32,
+    end: u32,
+}
+
+impl Entry {
+    #[inline]
+    fn new(decoded: Decoded, range: Range<usize>) -> Entry {
+        Entry {
+            decoded,
+            start: range.start as u32,
+            end: range.end as u32,
+        }
+    }
 }
 
 /// Reads the messages of a file, finished or still being written.
@@ -347,7 +361,7 @@ impl MessageReader {
         self.taken += 1;
         Some(MessageRef {
             decoded: &entry.decoded,
-            line: self.framer.bytes(entry.start..entry.end),
+            line: self.framer.bytes(entry.start as usize..entry.end as usize),
         })
     }
 
@@ -356,10 +370,20 @@ impl MessageReader {
         self.block.clear();
         self.taken = 0;
         let mut tracker = self.shared.tracker();
-        while let Some(frame) = self.framer.next() {
+        loop {
+            if let Some((decoded, length)) = decode_plain_log(self.framer.rest())
+                && let Some(range) = self.framer.next_of_length(length)
+            {
+                if tracker.message(decoded.method, decoded.stamp.as_ref()) {
+                    self.block.push(Entry::new(decoded, range));
+                }
+                continue;
+            }
+            let Some(frame) = self.framer.next() else {
+                return !self.block.is_empty();
+            };
             decode_frame(&self.framer, frame, None, &mut tracker, &mut self.block);
         }
-        !self.block.is_empty()
     }
 
     /// Takes what stands behind the last newline, and ends.
@@ -419,11 +443,7 @@ fn decode_frame(
             if !decoded.repairs.is_empty() {
                 tracker.repaired(decoded.repairs);
             }
-            block.push(Entry {
-                decoded,
-                start: range.start,
-                end: range.end,
-            });
+            block.push(Entry::new(decoded, range));
         }
         Err(_) if line.trim_ascii().is_empty() => tracker.repaired_one(Repair::BlankLine),
         Err(Rejection { at, reason, .. }) => {

@@ -177,11 +177,12 @@ impl Writer {
     /// Takes note of a number; false if it had arrived before.
     #[inline(always)]
     fn arrive(&mut self, number: u64) -> bool {
-        if let Some(last) = self.arrived.last_mut() {
-            if number == last.end().wrapping_add(1) && number != 0 {
-                *last = *last.start()..=number;
-                return true;
-            }
+        if let Some(last) = self.arrived.last_mut()
+            && number == last.end().wrapping_add(1)
+            && number != 0
+        {
+            *last = *last.start()..=number;
+            return true;
         }
         self.arrive_out_of_order(number)
     }
@@ -201,7 +202,7 @@ impl Writer {
         let joins_after = self
             .arrived
             .get(at)
-            .is_some_and(|next| *next.start() == number + 1);
+            .is_some_and(|next| *next.start() - 1 == number);
         match (joins_before, joins_after) {
             (true, true) => {
                 let end = *self.arrived.remove(at).end();
