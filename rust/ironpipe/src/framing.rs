@@ -174,10 +174,15 @@ impl LineFramer {
         Some(frame)
     }
 
-    /// The bytes that [`next`](Self::next) has yet to cut into lines.
+    /// The bytes that [`next`](Self::next) has yet to cut into lines; empty within a line of which
+    /// it has seen a part, since whoever looked at all of a long line again at each piece of it
+    /// would take time that grows with the square of its length.
     #[inline]
     pub fn rest(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        match self.searched == self.start {
+            true => &self.buffer[self.start..self.end],
+            false => &[],
+        }
     }
 
     /// Cuts off a line whose end is known: `length` bytes of [`rest`](Self::rest), behind which the
