@@ -79,9 +79,10 @@ test: lint test-rust test-python types docs bench-short ## all checks; what a ch
 	@echo "all checks passed"
 
 .PHONY: test-rust
-test-rust: $(dev_installed) ## the Rust tests, with the profile that `build` uses
+test-rust: $(dev_installed) ## the Rust tests and benches (on little data), in the profile of `build`
 	@tools/check-rust
-	$(CARGO) test --release $(LOCKED)
+	BENCH_SHORT=1 $(CARGO) test --release $(LOCKED) --all-targets
+	$(CARGO) test --release $(LOCKED) --doc
 
 .PHONY: test-python
 test-python: build ## the Python tests
@@ -118,9 +119,8 @@ bench: build ## the benches, each beside its official peer; takes minutes
 	$(CARGO) bench $(LOCKED) --package ironpipe
 
 .PHONY: bench-short
-bench-short: build ## the benches on little data, so that they never rot
+bench-short: build ## the Python benches on little data, so that they never rot
 	BENCH_SHORT=1 $(BIN)/python -m pytest benches -q --benchmark-quiet
-	$(CARGO) test --release $(LOCKED) --package ironpipe --benches
 
 .PHONY: losses
 losses: build ## what the official client loses and ours does not, as a table
