@@ -581,7 +581,8 @@ pub(crate) fn hex4(bytes: &[u8]) -> Option<u16> {
 
 /// What the text of a string literal is read into.
 trait TextSink {
-    fn text(&mut self, text: &str);
+    /// Text without escapes: UTF-8.
+    fn text(&mut self, text: &[u8]);
     /// A code point that was escaped, be it a lone surrogate.
     fn point(&mut self, point: u32);
 }
@@ -592,12 +593,10 @@ fn read_literal(raw: &[u8], sink: &mut impl TextSink) {
     let mut rest = raw;
     loop {
         if rest.first() != Some(&b'\\') {
-            let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+            // Escapes mostly stand close together, too close for a call that searches.
+            let plain = rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len());
             // An escape is ASCII, so a cut there leaves both sides whole.
-            match simdutf8::basic::from_utf8(&rest[..plain]) {
-                Ok(text) => sink.text(text),
-                Err(_) => sink.text(&String::from_utf8_lossy(&rest[..plain])),
-            }
+            sink.text(&rest[..plain]);
             rest = &rest[plain..];
         }
         let Some(&escape) = rest.get(1) else {
@@ -632,8 +631,11 @@ fn read_literal(raw: &[u8], sink: &mut impl TextSink) {
 
 impl TextSink for Vec<u32> {
     #[inline(always)]
-    fn text(&mut self, text: &str) {
-        self.extend(text.chars().map(u32::from));
+    fn text(&mut self, text: &[u8]) {
+        match text.is_ascii() {
+            true => self.extend(text.iter().map(|&byte| u32::from(byte))),
+            false => self.extend(String::from_utf8_lossy(text).chars().map(u32::from)),
+        }
     }
 
     #[inline(always)]
@@ -656,8 +658,11 @@ struct Lossy<'a> {
 
 impl TextSink for Lossy<'_> {
     #[inline(always)]
-    fn text(&mut self, text: &str) {
-        self.out.push_str(text);
+    fn text(&mut self, text: &[u8]) {
+        match simdutf8::basic::from_utf8(text) {
+            Ok(text) => self.out.push_str(text),
+            Err(_) => self.out.push_str(&String::from_utf8_lossy(text)),
+        }
     }
 
     #[inline(always)]

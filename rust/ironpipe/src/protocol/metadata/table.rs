@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::protocol::parts::{self, Key, Part, elements, member, members};
-use crate::protocol::scan::Kind;
+use crate::protocol::scan::{Kind, Scanner, SyntaxError};
 
 type Check = Result<(), String>;
 
@@ -18,8 +18,50 @@ pub(super) fn check_table(part: Part<'_>) -> Check {
 
 /// `{"columns": […]}`
 pub(super) fn check_schema(part: Part<'_>) -> Check {
+    if is_plain_schema(part.raw) {
+        return Ok(());
+    }
     let schema = object(part, "table_schema")?;
     check_columns(required(&schema, "columns")?, "columns")
+}
+
+/// Whether it is `{"columns": [{"name": "…", "type": "…"}, …]}` and nothing besides, as nearly every
+/// schema is: then nothing has to be taken apart.
+fn is_plain_schema(raw: &[u8]) -> bool {
+    let mut columns_are_plain = false;
+    let mut nothing_besides = true;
+    let scanned = Scanner::new(raw).object(|scanner, key| {
+        if &raw[key.range()] == b"columns" && scanner.peek() == b'[' {
+            columns_are_plain = true;
+            return scanner.array(|scanner| {
+                columns_are_plain &= is_plain_column(scanner)?;
+                Ok(())
+            });
+        }
+        nothing_besides = false;
+        scanner.value().map(drop)
+    });
+    scanned.is_ok() && columns_are_plain && nothing_besides
+}
+
+fn is_plain_column(scanner: &mut Scanner<'_>) -> Result<bool, SyntaxError> {
+    let (mut has_name, mut has_type, mut nothing_besides) = (false, false, true);
+    if scanner.peek() != b'{' {
+        return scanner.value().map(|_| false);
+    }
+    scanner.object(|scanner, key| {
+        let is_string = |scanner: &mut Scanner<'_>| Ok(scanner.value()? == Kind::String);
+        match &scanner.bytes()[key.range()] {
+            b"name" => has_name = is_string(scanner)?,
+            b"type" => has_type = is_string(scanner)?,
+            _ => {
+                nothing_besides = false;
+                scanner.value()?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(has_name && has_type && nothing_besides)
 }
 
 /// `{"deps_by_column": {column: [{"asset_key", "column_name"}, …]}}`
