@@ -13,6 +13,7 @@ from typing import (
     Protocol,
     TypeAlias,
     final,
+    overload,
     type_check_only,
 )
 
@@ -362,7 +363,10 @@ class Batch:
     """Messages that are made when they are asked for."""
 
     def __len__(self) -> int: ...
+    @overload
     def __getitem__(self, key: int, /) -> _AnyMessage: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> Batch: ...
 
 @final
 class MessageReader:

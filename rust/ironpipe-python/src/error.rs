@@ -3,6 +3,7 @@
 //! The classes are Python's own, in `ironpipe._errors`: a class made here could not subclass a
 //! built-in one under the stable ABI of CPython 3.10 and 3.11.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use ironpipe::Error;
@@ -57,11 +58,15 @@ fn raise(
 
 /// An `OSError` of the class that its number asks for.
 fn os_error(py: Python<'_>, error: &std::io::Error, path: &Path) -> PyErr {
-    // Number 5 is EIO on every Unix and a fair name on Windows for what no system call said.
+    // What no system call said has a number all the same: one that every Unix and Windows has.
+    const ENOENT: i32 = 2;
     const EIO: i32 = 5;
-    let (number, text) = match error.raw_os_error() {
-        Some(number) => (number, system_text(py, number)),
-        None => (EIO, None),
+    const EISDIR: i32 = 21;
+    let (number, text) = match (error.raw_os_error(), error.kind()) {
+        (Some(number), _) => (number, system_text(py, number)),
+        (None, ErrorKind::NotFound) => (ENOENT, system_text(py, ENOENT)),
+        (None, ErrorKind::IsADirectory) => (EISDIR, system_text(py, EISDIR)),
+        (None, _) => (EIO, None),
     };
     let text = text.unwrap_or_else(|| error.to_string());
     PyOSError::new_err((number, text, path.to_string_lossy().into_owned()))

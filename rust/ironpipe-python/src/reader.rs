@@ -1,14 +1,17 @@
 //! Reading messages from Python: every wait releases the interpreter and ends on a signal.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use ironpipe::framing::MAX_LINE;
 use ironpipe::reader::{MessageReader as Reader, OwnedMessage, ReaderHandle, Step, TailOptions};
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
+use ironpipe::writer::fork::generation;
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
+use pyo3::types::PySlice;
 
 use crate::error::to_python;
 use crate::messages::wrap;
@@ -54,6 +57,10 @@ pub struct MessageReader {
     /// through `lock`.
     reader: Mutex<Option<Reader>>,
     handle: ReaderHandle,
+    /// Set before it is closed, so that who reads meanwhile stops.
+    closing: AtomicBool,
+    /// The process of the wait that began last, as [`generation`] tells one from its children.
+    waits_in: AtomicU64,
 }
 
 impl MessageReader {
@@ -61,19 +68,31 @@ impl MessageReader {
         MessageReader {
             handle: reader.handle(),
             reader: Mutex::new(Some(reader)),
+            closing: AtomicBool::new(false),
+            waits_in: AtomicU64::new(0),
         }
     }
 
     #[inline(always)]
-    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Option<Reader>> {
+    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Option<Reader>>> {
         match self.reader.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => self
-                .reader
-                .lock_py_attached(py)
-                .unwrap_or_else(PoisonError::into_inner),
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => self.lock_held_by_another(py),
         }
+    }
+
+    #[cold]
+    fn lock_held_by_another(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Option<Reader>>> {
+        if self.waits_in.load(SeqCst) != generation() {
+            // It would never be given back.
+            return Err(PyRuntimeError::new_err(
+                "a thread of the parent was reading when this process was forked; \
+                 open a reader of its own here",
+            ));
+        }
+        let locked = self.reader.lock_py_attached(py);
+        Ok(locked.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What `use_message` makes of the next message; none at the end or once the time is up.
@@ -85,23 +104,31 @@ impl MessageReader {
         mut use_message: impl FnMut(&mut Reader) -> Option<T>,
     ) -> PyResult<Option<T>> {
         loop {
-            let mut guard = self.lock(py);
-            let Some(reader) = guard.as_mut() else {
+            let mut guard = self.lock(py)?;
+            let Some(reader) = guard.as_mut().filter(|_| !self.closing.load(SeqCst)) else {
                 return Err(PyValueError::new_err("the message reader is closed"));
             };
             if let Some(message) = use_message(reader) {
                 return Ok(Some(message));
             }
-            let step = py.detach(|| reader.advance(deadline));
+            // A signal that comes just before the wait does not end it.
+            let soon = Instant::now() + SIGNALS_AT_LEAST;
+            let until = deadline.map_or(soon, |deadline| deadline.min(soon));
+            self.waits_in.store(generation(), SeqCst);
+            let step = py.detach(|| reader.advance(Some(until)));
             drop(guard);
             match step.map_err(|error| to_python(py, error))? {
                 Step::Ready => {}
-                Step::Interrupted => py.check_signals()?,
-                Step::TimedOut | Step::Ended => return Ok(None),
+                Step::Ended => return Ok(None),
+                Step::TimedOut if deadline == Some(until) => return Ok(None),
+                Step::TimedOut | Step::Interrupted => py.check_signals()?,
             }
         }
     }
 }
+
+/// How often a wait looks whether a signal has arrived unnoticed.
+const SIGNALS_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// When a time-out in seconds is over; none if it never is.
 fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
@@ -120,12 +147,18 @@ impl MessageReader {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if let Some(reader) = self.lock(py).as_mut()
+        if let Some(reader) = self.lock(py)?.as_mut()
             && let Some(message) = reader.take()
         {
             return wrap(py, message).map(Some);
         }
-        self.next(py, None)
+        match self.next(py, None) {
+            // Who iterates while another closes is at the end.
+            Err(error) if self.closing.load(SeqCst) && error.is_instance_of::<PyValueError>(py) => {
+                Ok(None)
+            }
+            next => next,
+        }
     }
 
     #[pyo3(signature = (timeout = None))]
@@ -150,19 +183,28 @@ impl MessageReader {
                     messages.push(message.to_owned());
                 }
                 (messages.len() > before).then_some(())
-            })?;
-            if taken.is_none() {
-                break;
+            });
+            match taken {
+                Ok(Some(())) => {}
+                Ok(None) => break,
+                // It comes again at the next call; what there is must not go with it.
+                Err(_) if !messages.is_empty() => break,
+                Err(error) => return Err(error),
             }
             // What has arrived comes along; nothing more is waited for.
             until = Some(Instant::now());
         }
-        Ok(Batch { messages })
+        Ok(Batch {
+            start: 0,
+            step: 1,
+            length: messages.len(),
+            messages: Arc::new(messages),
+        })
     }
 
     #[getter]
-    fn ended(&self, py: Python<'_>) -> bool {
-        self.lock(py).as_ref().is_none_or(Reader::is_ended)
+    fn ended(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.lock(py)?.as_ref().is_none_or(Reader::is_ended))
     }
 
     #[getter]
@@ -174,10 +216,12 @@ impl MessageReader {
         self.handle.finish();
     }
 
-    pub fn close(&self, py: Python<'_>) {
+    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
         // A wait in another thread ends first.
+        self.closing.store(true, SeqCst);
         self.handle.finish();
-        *self.lock(py) = None;
+        *self.lock(py)? = None;
+        Ok(())
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -190,8 +234,8 @@ impl MessageReader {
         _exc_type: &Bound<'_, PyAny>,
         _exc_value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
-    ) {
-        self.close(py);
+    ) -> PyResult<()> {
+        self.close(py)
     }
 }
 
@@ -199,30 +243,65 @@ impl MessageReader {
 /// than the same made one by one, because the cycle collector looks at them again and again.
 #[pyclass(frozen, sequence, module = "ironpipe")]
 pub struct Batch {
-    messages: Vec<OwnedMessage>,
+    /// Shared with the slices of this batch.
+    messages: Arc<Vec<OwnedMessage>>,
+    /// Those of them that are in this one: invariant: `start + i * step` is a place in `messages`
+    /// for each `i` below `length`.
+    start: isize,
+    step: isize,
+    length: usize,
+}
+
+/// What stands between the brackets.
+#[derive(FromPyObject)]
+enum Place<'py> {
+    Slice(Bound<'py, PySlice>),
+    Index(isize),
 }
 
 #[pymethods]
 impl Batch {
     fn __len__(&self) -> usize {
-        self.messages.len()
+        self.length
     }
 
-    fn __getitem__<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
-        let length = self.messages.len();
+    fn __getitem__<'py>(&self, py: Python<'py>, place: Place<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match place {
+            Place::Index(index) => self.message(py, index),
+            Place::Slice(slice) => {
+                let part = slice.indices(self.length as isize)?;
+                let batch = Batch {
+                    messages: self.messages.clone(),
+                    start: self.start + part.start * self.step,
+                    step: self.step.saturating_mul(part.step),
+                    length: part.slicelength,
+                };
+                Ok(Bound::new(py, batch)?.into_any())
+            }
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Batch of {} messages>", self.length)
+    }
+}
+
+impl Batch {
+    fn message<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+        let length = self.length;
         let place = match index {
             0.. => Some(index.unsigned_abs()),
             _ => length.checked_sub(index.unsigned_abs()),
         };
-        match place.and_then(|place| self.messages.get(place)) {
+        let message = place.filter(|&place| place < length).and_then(|place| {
+            let at = self.start + place as isize * self.step;
+            self.messages.get(at.unsigned_abs())
+        });
+        match message {
             Some(message) => wrap(py, message.get()),
             None => Err(PyIndexError::new_err(format!(
                 "index {index} is outside a batch of {length}"
             ))),
         }
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Batch of {} messages>", self.messages.len())
     }
 }

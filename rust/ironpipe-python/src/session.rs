@@ -93,7 +93,7 @@ impl Session {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.reader.get().close(py);
+        self.reader.get().close(py)?;
         let files = self.files().take();
         match files {
             Some(files) => py

@@ -1,6 +1,6 @@
 //! A file that is read while it grows.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, FileType, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -52,11 +52,13 @@ impl FileTail {
     }
 
     fn open(&mut self) -> Result<bool> {
-        let opened = File::open(&self.path).and_then(|file| {
-            if file.metadata()?.is_dir() {
-                return Err(ErrorKind::IsADirectory.into());
-            }
-            Ok(file)
+        let opened = open(&self.path).and_then(|file| match file.metadata()?.file_type() {
+            kind if kind.is_dir() => Err(ErrorKind::IsADirectory.into()),
+            kind if is_pipe(kind) => Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "a pipe can't be followed, only a file",
+            )),
+            _ => Ok(file),
         });
         match opened {
             Ok(file) => {
@@ -118,6 +120,31 @@ impl FileTail {
             _ => Ok(Turn::Same),
         }
     }
+}
+
+/// Opens a file to be read. To open a named pipe would else wait for its writer, and no signal
+/// would end that.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
+#[cfg(windows)]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(unix)]
+fn is_pipe(kind: FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    kind.is_fifo() || kind.is_socket()
+}
+
+#[cfg(windows)]
+fn is_pipe(_: FileType) -> bool {
+    false
 }
 
 #[cfg(unix)]

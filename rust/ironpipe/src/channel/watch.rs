@@ -135,40 +135,69 @@ mod linux {
     #[derive(Debug, Default)]
     pub struct Waker {
         /// None where the process has no descriptor left: waits then end by looking.
-        event: Option<OwnedFd>,
+        event: ArcSwapOption<Event>,
         raised: AtomicBool,
+    }
+
+    /// An event of one process. A forked child inherits the descriptor, and what it would read
+    /// from it is its parent's.
+    #[derive(Debug)]
+    struct Event {
+        pid: u32,
+        fd: OwnedFd,
     }
 
     impl Waker {
         fn new() -> Arc<Waker> {
-            Arc::new(Waker {
-                event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok(),
-                raised: AtomicBool::new(false),
-            })
+            let waker = Waker::default();
+            waker.renew();
+            Arc::new(waker)
+        }
+
+        /// Gives it an event of this process.
+        fn renew(&self) {
+            let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
+            let pid = std::process::id();
+            self.event.store(fd.map(|fd| Arc::new(Event { pid, fd })));
+        }
+
+        fn is_inherited(&self) -> bool {
+            let event = self.event.load_full();
+            event.is_some_and(|event| event.pid != std::process::id())
+        }
+
+        fn event(&self) -> Option<Arc<Event>> {
+            let event = self.event.load_full();
+            event.filter(|event| event.pid == std::process::id())
         }
 
         /// Ends the wait that is under way, or else the next one.
         pub fn wake(&self) {
-            if !self.raised.swap(true, SeqCst)
-                && let Some(event) = &self.event
-            {
-                // It fails only when the counter is full, and then it is raised.
-                let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+            if !self.raised.swap(true, SeqCst) {
+                self.nudge();
+            }
+        }
+
+        /// Has the one who waits look around, and wait on if nothing is raised.
+        fn nudge(&self) {
+            if let Some(event) = self.event() {
+                // It fails only when the counter is full, and then it is readable.
+                let _ = rustix::io::write(&event.fd, &1u64.to_ne_bytes());
             }
         }
 
         fn take(&self) -> bool {
             let raised = self.raised.swap(false, SeqCst);
-            if raised {
-                self.drain();
+            if raised && let Some(event) = self.event() {
+                event.drain();
             }
             raised
         }
+    }
 
+    impl Event {
         fn drain(&self) {
-            if let Some(event) = &self.event {
-                let _ = rustix::io::read(event, &mut [0u8; 8]);
-            }
+            let _ = rustix::io::read(&self.fd, &mut [0u8; 8]);
         }
     }
 
@@ -268,19 +297,46 @@ mod linux {
             }
         }
 
+        /// Makes the one who waits with `waker` the leader, if there is none.
+        fn lead(&self, waker: &Arc<Waker>) -> bool {
+            let mut state = self.state();
+            let leads = !std::mem::replace(&mut state.led, true);
+            if leads {
+                state.followers.retain(|known| !Arc::ptr_eq(known, waker));
+            } else if !state
+                .followers
+                .iter()
+                .any(|known| Arc::ptr_eq(known, waker))
+            {
+                state.followers.push(waker.clone());
+            }
+            leads
+        }
+
+        /// Ends what [`lead`](Self::lead) began. As long as someone waits, someone leads.
+        fn leave(&self, waker: &Arc<Waker>, leads: bool) {
+            let mut state = self.state();
+            if leads {
+                state.led = false;
+            } else {
+                state.followers.retain(|known| !Arc::ptr_eq(known, waker));
+            }
+            // The follower that was to lead may have left before it did.
+            if !state.led
+                && let Some(follower) = state.followers.first()
+            {
+                follower.nudge();
+            }
+        }
+
         fn wait(&self, waker: &Arc<Waker>, time: Duration) -> Wake {
             let end = Instant::now() + time;
-            let leads = {
-                let mut state = self.state();
-                if state.led {
-                    state.followers.push(waker.clone());
-                }
-                !std::mem::replace(&mut state.led, true)
-            };
+            let mut leads = false;
             let wake = loop {
                 if waker.take() {
                     break Wake::Changed;
                 }
+                leads = leads || self.lead(waker);
                 let left = end.saturating_duration_since(Instant::now());
                 match sleep(leads.then_some(&self.inotify), waker, left) {
                     Ok(0) => break Wake::Look,
@@ -293,31 +349,24 @@ mod linux {
                     }
                 }
             };
-            let mut state = self.state();
-            if leads {
-                state.led = false;
-                if let Some(follower) = state.followers.first() {
-                    follower.wake();
-                }
-            } else {
-                state.followers.retain(|known| !Arc::ptr_eq(known, waker));
-            }
+            self.leave(waker, leads);
             wake
         }
     }
 
     /// Sleeps until the instance or the waker has something, or `time` is over (then 0).
     fn sleep(inotify: Option<&OwnedFd>, waker: &Waker, time: Duration) -> Result<usize, Errno> {
-        let mut fds: Vec<PollFd<'_>> = [inotify, waker.event.as_ref()]
+        let event = waker.event();
+        let mut fds: Vec<PollFd<'_>> = [inotify, event.as_ref().map(|event| &event.fd)]
             .into_iter()
             .flatten()
             .map(|fd| PollFd::new(fd, PollFlags::IN))
             .collect();
         let time = Timespec::try_from(time).map_err(|_| Errno::INVAL)?;
         let ready = poll(&mut fds, Some(&time))?;
-        // The count may be a moment older than the flag: take both.
-        if ready > 0 && waker.event.is_some() && !waker.raised.load(SeqCst) {
-            waker.drain();
+        // What was read here and raised only now is found by the look at the flag that follows.
+        if let Some(event) = event.filter(|_| ready > 0) {
+            event.drain();
         }
         Ok(ready)
     }
@@ -371,12 +420,10 @@ mod linux {
         }
 
         pub(super) fn wait(&mut self, path: &Path, time: Duration) -> Wake {
-            if self
-                .hub
-                .as_ref()
-                .is_some_and(|hub| !hub.is_of_this_process())
-            {
+            let hub = self.hub.as_ref();
+            if self.waker.is_inherited() || hub.is_some_and(|hub| !hub.is_of_this_process()) {
                 // This is a forked child: what it inherited belongs to its parent.
+                self.waker.renew();
                 self.hub = Hub::of_this_process();
                 self.file = None;
                 self.directory = None;
