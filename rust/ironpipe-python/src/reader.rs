@@ -147,7 +147,9 @@ impl MessageReader {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if let Some(reader) = self.lock(py)?.as_mut()
+        // Most often nobody else has it and there is one.
+        if let Ok(mut guard) = self.reader.try_lock()
+            && let Some(reader) = guard.as_mut()
             && let Some(message) = reader.take()
         {
             return wrap(py, message).map(Some);
