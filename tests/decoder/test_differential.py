@@ -176,7 +176,7 @@ def check_stamp(line: bytes, ours: Any, stamp: Any) -> None:
         isinstance(stamp, list)
         and len(stamp) >= 3
         and isinstance(stamp[0], str)
-        and 0 < len(stamp[0]) <= 16
+        and 0 < len(stamp[0]) <= 8
         and all("!" <= c <= "~" for c in stamp[0])
         and is_number(stamp[1], 1)
         and is_number(stamp[2], 0)
