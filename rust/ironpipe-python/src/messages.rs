@@ -62,7 +62,6 @@ pub fn wrap<'py>(py: Python<'py>, message: MessageRef<'_>) -> PyResult<Bound<'py
 pub struct Log {
     #[pyo3(get)]
     message: Py<PyString>,
-    /// As it came; `info`, which is what Dagster takes, where none did.
     #[pyo3(get)]
     level: Py<PyString>,
     names_level: bool,
@@ -73,18 +72,9 @@ impl Log {
     #[inline(always)]
     fn read(py: Python<'_>, message: MessageRef<'_>) -> PyResult<Log> {
         let label = message.label();
-        let level = match label.raw() {
-            b"INFO" => intern!(py, "INFO").clone(),
-            b"DEBUG" => intern!(py, "DEBUG").clone(),
-            b"WARNING" => intern!(py, "WARNING").clone(),
-            b"ERROR" => intern!(py, "ERROR").clone(),
-            b"CRITICAL" => intern!(py, "CRITICAL").clone(),
-            b"" => intern!(py, "info").clone(),
-            _ => string(py, label)?,
-        };
         Ok(Log {
             message: string(py, message.text())?.unbind(),
-            level: level.unbind(),
+            level: level(py, label)?.unbind(),
             names_level: !label.raw().is_empty(),
             stamp: message.stamp(),
         })
@@ -99,13 +89,68 @@ impl Log {
     }
 
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let params = PyDict::new(py);
-        params.set_item(intern!(py, "message"), &self.message)?;
-        if self.names_level {
-            params.set_item(intern!(py, "level"), &self.level)?;
-        }
-        Ok(params)
+        let level = self.names_level.then(|| self.level.bind(py));
+        log_dict(self.message.bind(py), level)
     }
+}
+
+/// The params of a message as a dict of the caller's own.
+#[inline]
+pub fn params_dict<'py>(py: Python<'py>, message: MessageRef<'_>) -> PyResult<Bound<'py, PyDict>> {
+    if message.method() != Method::Log {
+        return json_dict(&PyBytes::new(py, message.params()), message.exact());
+    }
+    let label = message.label();
+    let level = match label.raw() {
+        b"" => None,
+        _ => Some(level(py, label)?),
+    };
+    log_dict(&string(py, message.text())?, level.as_ref())
+}
+
+#[inline(always)]
+fn log_dict<'py>(
+    message: &Bound<'py, PyString>,
+    level: Option<&Bound<'py, PyString>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = message.py();
+    let params = PyDict::new(py);
+    params.set_item(intern!(py, "message"), message)?;
+    if let Some(level) = level {
+        params.set_item(intern!(py, "level"), level)?;
+    }
+    Ok(params)
+}
+
+fn json_dict<'py>(json: &Bound<'py, PyBytes>, exact: bool) -> PyResult<Bound<'py, PyDict>> {
+    static ORJSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = json.py();
+    let loads = match exact {
+        true => ORJSON.import(py, "orjson", "loads")?,
+        // orjson would refuse it or, without a word, read another value.
+        false => JSON.import(py, "json", "loads")?,
+    };
+    let params = loads.call1((json,))?;
+    match params.is_none() {
+        true => Ok(PyDict::new(py)),
+        false => Ok(params.cast_into()?),
+    }
+}
+
+/// The level as it came; `info`, which is what Dagster takes, where none did.
+#[inline(always)]
+fn level<'py>(py: Python<'py>, label: WireText<'_>) -> PyResult<Bound<'py, PyString>> {
+    let known = match label.raw() {
+        b"INFO" => intern!(py, "INFO"),
+        b"DEBUG" => intern!(py, "DEBUG"),
+        b"WARNING" => intern!(py, "WARNING"),
+        b"ERROR" => intern!(py, "ERROR"),
+        b"CRITICAL" => intern!(py, "CRITICAL"),
+        b"" => intern!(py, "info"),
+        _ => return string(py, label),
+    };
+    Ok(known.clone())
 }
 
 /// The text of a string of the wire.
@@ -163,18 +208,7 @@ impl Params {
 
     /// A dict of the caller's own.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        static ORJSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        static JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let loads = match self.exact {
-            true => ORJSON.import(py, "orjson", "loads")?,
-            // orjson would refuse it or, without a word, read another value.
-            false => JSON.import(py, "json", "loads")?,
-        };
-        let params = loads.call1((&self.json,))?;
-        if params.is_none() {
-            return Ok(PyDict::new(py));
-        }
-        Ok(params.cast_into()?)
+        json_dict(self.json.bind(py), self.exact)
     }
 
     /// One of the params; none where it is not there.

@@ -6,20 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use ironpipe::framing::MAX_LINE;
+use ironpipe::protocol::envelope::Method;
 use ironpipe::reader::{MessageReader as Reader, OwnedMessage, ReaderHandle, Step, TailOptions};
 use ironpipe::writer::fork::generation;
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::PySlice;
+use pyo3::types::{PyDict, PySlice};
 
 use crate::error::to_python;
-use crate::messages::wrap;
+use crate::messages::{params_dict, wrap};
 use crate::report::DeliveryReport;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<MessageReader>()?;
     module.add_class::<Batch>()?;
+    module.add_class::<ParamsIterator>()?;
     module.add_function(wrap_pyfunction!(read_messages, module)?)?;
     module.add_function(wrap_pyfunction!(tail_messages, module)?)
 }
@@ -127,6 +129,31 @@ impl MessageReader {
     }
 }
 
+impl MessageReader {
+    /// What an iterator gives next: `use_message` says what becomes of a message.
+    #[inline(always)]
+    fn iterate<T>(
+        &self,
+        py: Python<'_>,
+        mut use_message: impl FnMut(&mut Reader) -> Option<PyResult<T>>,
+    ) -> PyResult<Option<T>> {
+        // Most often nobody else has it and there is one.
+        if let Ok(mut guard) = self.reader.try_lock()
+            && let Some(reader) = guard.as_mut()
+            && let Some(next) = use_message(reader)
+        {
+            return next.map(Some);
+        }
+        match self.next_with(py, None, use_message) {
+            // Who iterates while another closes is at the end.
+            Err(error) if self.closing.load(SeqCst) && error.is_instance_of::<PyValueError>(py) => {
+                Ok(None)
+            }
+            next => next?.transpose(),
+        }
+    }
+}
+
 /// How often a wait looks whether a signal has arrived unnoticed.
 const SIGNALS_AT_LEAST: Duration = Duration::from_secs(1);
 
@@ -147,20 +174,7 @@ impl MessageReader {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        // Most often nobody else has it and there is one.
-        if let Ok(mut guard) = self.reader.try_lock()
-            && let Some(reader) = guard.as_mut()
-            && let Some(message) = reader.take()
-        {
-            return wrap(py, message).map(Some);
-        }
-        match self.next(py, None) {
-            // Who iterates while another closes is at the end.
-            Err(error) if self.closing.load(SeqCst) && error.is_instance_of::<PyValueError>(py) => {
-                Ok(None)
-            }
-            next => next,
-        }
+        self.iterate(py, |reader| reader.take().map(|message| wrap(py, message)))
     }
 
     #[pyo3(signature = (timeout = None))]
@@ -204,6 +218,20 @@ impl MessageReader {
         })
     }
 
+    #[pyo3(signature = (method = None))]
+    fn params(slf: Bound<'_, Self>, method: Option<&str>) -> PyResult<ParamsIterator> {
+        let only = method.map(|name| {
+            Method::from_name(name.as_bytes()).ok_or_else(|| {
+                let known = Method::ALL.map(Method::as_str).join("`, `");
+                PyValueError::new_err(format!("unknown method `{name}`; there are `{known}`"))
+            })
+        });
+        Ok(ParamsIterator {
+            only: only.transpose()?,
+            reader: slf.unbind(),
+        })
+    }
+
     #[getter]
     fn ended(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.lock(py)?.as_ref().is_none_or(Reader::is_ended))
@@ -238,6 +266,32 @@ impl MessageReader {
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         self.close(py)
+    }
+}
+
+/// The params of messages as dicts, with no object for the message around them.
+#[pyclass(frozen, module = "ironpipe")]
+pub struct ParamsIterator {
+    reader: Py<MessageReader>,
+    /// The one method whose messages are wanted; the others are passed over.
+    only: Option<Method>,
+}
+
+#[pymethods]
+impl ParamsIterator {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.reader.get().iterate(py, |reader| {
+            loop {
+                let message = reader.take()?;
+                if self.only.is_none_or(|only| only == message.method()) {
+                    return Some(params_dict(py, message));
+                }
+            }
+        })
     }
 }
 
