@@ -606,7 +606,10 @@ fn read_literal(raw: &[u8], sink: &mut impl TextSink) {
     loop {
         if rest.first() != Some(&b'\\') {
             // Escapes mostly stand close together, too close for a call that searches.
-            let plain = rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len());
+            let plain = rest
+                .iter()
+                .position(|&byte| byte == b'\\')
+                .unwrap_or(rest.len());
             // An escape is ASCII, so a cut there leaves both sides whole.
             sink.text(&rest[..plain]);
             rest = &rest[plain..];
@@ -644,9 +647,11 @@ fn read_literal(raw: &[u8], sink: &mut impl TextSink) {
 impl TextSink for Vec<u32> {
     #[inline(always)]
     fn text(&mut self, text: &[u8]) {
-        match text.is_ascii() {
-            true => self.extend(text.iter().map(|&byte| u32::from(byte))),
-            false => self.extend(String::from_utf8_lossy(text).chars().map(u32::from)),
+        let ascii = text.iter().position(|&byte| byte >= 0x80);
+        let (ascii, beyond) = text.split_at(ascii.unwrap_or(text.len()));
+        self.extend(ascii.iter().map(|&byte| u32::from(byte)));
+        if !beyond.is_empty() {
+            self.extend(String::from_utf8_lossy(beyond).chars().map(u32::from));
         }
     }
 
