@@ -63,6 +63,11 @@ def objects(stdout: str) -> list[Any]:
     return [json.loads(line) for line in stdout.splitlines()]
 
 
+def test_the_version() -> None:
+    done = subprocess.run([IRONPIPE, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == "ironpipe"
+
+
 def test_the_log_then_the_tables_then_the_report() -> None:
     done = run("--asset-key", "a/b", "--", *python(EVERYTHING))
     assert done.returncode == 0, done.stderr

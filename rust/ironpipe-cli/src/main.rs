@@ -13,7 +13,12 @@ use clap::Parser;
 
 /// Host and inspect Dagster Pipes processes.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "ironpipe",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: commands::Command,
