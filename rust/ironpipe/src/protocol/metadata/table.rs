@@ -197,7 +197,12 @@ fn check_deps(deps: &[Part<'_>], at: &str) -> Check {
         let column = Column::new(column)
             .ok_or_else(|| wrong(&format!("{at}.column_name"), "a string", column))?;
         let columns = seen.entry(asset_key).or_default();
-        if columns.iter().any(|other| !other.comparable(&column)) {
+        // Those that are in are of one type, so one of them speaks for all.
+        if columns
+            .iter()
+            .next()
+            .is_some_and(|other| !other.comparable(&column))
+        {
             return Err(format!(
                 "{at}.column_name is of another type than its peers"
             ));
