@@ -4,8 +4,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write;
 
-use super::scan::{Kind, Scanner, Text, hex4, unescape};
+use super::scan::{Kind, Scanner, Text, code_points, unescape};
 
 /// A value where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +43,8 @@ impl<'a> Part<'a> {
 pub(crate) enum Key<'a> {
     /// Text.
     Text(Cow<'a, str>),
-    /// The UTF-16 of a text with lone surrogates.
-    Units(Vec<u16>),
+    /// The code points of a text with lone surrogates.
+    Points(Vec<u32>),
 }
 
 impl<'a> Key<'a> {
@@ -56,7 +57,9 @@ impl<'a> Key<'a> {
         if unescape(raw, &mut text) {
             Key::Text(Cow::Owned(text))
         } else {
-            Key::Units(units(raw))
+            let mut points = Vec::new();
+            code_points(raw, &mut points);
+            Key::Points(points)
         }
     }
 
@@ -70,32 +73,11 @@ impl std::fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Key::Text(text) => f.write_str(text),
-            Key::Units(units) => f.write_str(&String::from_utf16_lossy(units)),
+            Key::Points(points) => points.iter().try_for_each(|&point| {
+                f.write_char(char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER))
+            }),
         }
     }
-}
-
-fn units(raw: &[u8]) -> Vec<u16> {
-    let mut units = Vec::with_capacity(raw.len());
-    let mut piece = String::new();
-    let mut rest = raw;
-    while !rest.is_empty() {
-        // One `\u` escape at a time, so that a half can't be lost with its neighbour.
-        if let Some(unit) = rest.strip_prefix(b"\\u").and_then(hex4) {
-            units.push(unit);
-            rest = &rest[6..];
-            continue;
-        }
-        let length = match rest {
-            [b'\\', ..] => 2.min(rest.len()),
-            _ => rest.iter().position(|&b| b == b'\\').unwrap_or(rest.len()),
-        };
-        piece.clear();
-        unescape(&rest[..length], &mut piece);
-        units.extend(piece.encode_utf16());
-        rest = &rest[length..];
-    }
-    units
 }
 
 /// The members of an object. Of a key that stands there twice the last value counts, at the place

@@ -217,23 +217,23 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn escape(&mut self) -> Scan<()> {
         while self.peek() == b'\\' {
+            if let Some(unit) = unicode_escape(&self.bytes[self.pos..]) {
+                self.pos += 6;
+                // A lone half is a value for Python and none for a strict parser.
+                if unit & 0xF800 == 0xD800 {
+                    let low = unicode_escape(&self.bytes[self.pos..]).filter(|&low| is_low(low));
+                    match low.filter(|_| unit < 0xDC00) {
+                        Some(_) => self.pos += 6,
+                        None => self.exact = false,
+                    }
+                }
+                continue;
+            }
             match self.bytes.get(self.pos + 1) {
                 Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.pos += 2,
                 Some(b'u') => {
-                    let unit = self.code_unit()?;
-                    // A lone half is a value for Python and none for a strict parser.
-                    match unit {
-                        0xD800..=0xDBFF => {
-                            let rest = &self.bytes[self.pos..];
-                            if rest.starts_with(b"\\u") && hex4(&rest[2..]).is_some_and(is_low) {
-                                self.pos += 6;
-                            } else {
-                                self.exact = false;
-                            }
-                        }
-                        0xDC00..=0xDFFF => self.exact = false,
-                        _ => {}
-                    }
+                    self.pos += 2;
+                    return self.fail("four hexadecimal digits were expected after \\u");
                 }
                 _ => {
                     self.pos += 1;
@@ -242,20 +242,6 @@ impl<'a> Scanner<'a> {
             }
         }
         Ok(())
-    }
-
-    #[inline(always)]
-    fn code_unit(&mut self) -> Scan<u16> {
-        match hex4(&self.bytes[self.pos + 2..]) {
-            Some(unit) => {
-                self.pos += 6;
-                Ok(unit)
-            }
-            None => {
-                self.pos += 2;
-                self.fail("four hexadecimal digits were expected after \\u")
-            }
-        }
     }
 
     /// Takes a number, `NaN` or an infinity.
@@ -583,10 +569,18 @@ const HEX: [u8; 256] = {
     table
 };
 
-/// Four hexadecimal digits at the start of `bytes`.
+/// The unit of UTF-16 that `\uXXXX` at the start of `bytes` stands for.
 #[inline(always)]
-pub(crate) fn hex4(bytes: &[u8]) -> Option<u16> {
-    let [a, b, c, d] = bytes.first_chunk::<4>()?.map(|byte| HEX[byte as usize]);
+pub(crate) fn unicode_escape(bytes: &[u8]) -> Option<u16> {
+    match bytes.first_chunk::<6>()? {
+        [b'\\', b'u', digits @ ..] => hex4(*digits),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn hex4(digits: [u8; 4]) -> Option<u16> {
+    let [a, b, c, d] = digits.map(|byte| HEX[byte as usize]);
     let unit = u16::from(a) << 12 | u16::from(b) << 8 | u16::from(c) << 4 | u16::from(d);
     ((a | b | c | d) < 0x80).then_some(unit)
 }
@@ -614,6 +608,22 @@ fn read_literal(raw: &[u8], sink: &mut impl TextSink) {
             sink.text(&rest[..plain]);
             rest = &rest[plain..];
         }
+        if let Some(unit) = unicode_escape(rest) {
+            rest = &rest[6..];
+            let unit = u32::from(unit);
+            let low = match unit & 0xFC00 {
+                0xD800 => unicode_escape(rest).filter(|&low| is_low(low)),
+                _ => None,
+            };
+            sink.point(match low {
+                Some(low) => {
+                    rest = &rest[6..];
+                    0x10000 + ((unit - 0xD800) << 10) + (u32::from(low) - 0xDC00)
+                }
+                None => unit,
+            });
+            continue;
+        }
         let Some(&escape) = rest.get(1) else {
             return;
         };
@@ -624,21 +634,6 @@ fn read_literal(raw: &[u8], sink: &mut impl TextSink) {
             b'n' => 10,
             b'r' => 13,
             b't' => 9,
-            b'u' => {
-                let unit = u32::from(hex4(rest).unwrap_or(0xFFFD));
-                rest = rest.get(4..).unwrap_or_default();
-                let pair = match rest {
-                    [b'\\', b'u', digits @ ..] if unit & 0xFC00 == 0xD800 => hex4(digits),
-                    _ => None,
-                };
-                match pair.filter(|&low| is_low(low)) {
-                    Some(low) => {
-                        rest = &rest[6..];
-                        0x10000 + ((unit - 0xD800) << 10) + (u32::from(low) - 0xDC00)
-                    }
-                    None => unit,
-                }
-            }
             other => u32::from(other),
         });
     }
