@@ -455,21 +455,31 @@ fn plain_log(text: &[u8]) -> Option<(Decoded, usize)> {
         br#"{"__dagster_pipes_version": "0.1", "method": "log", "params": {"message": ""#;
     const OURS: &[u8; 69] =
         br#"{"__dagster_pipes_version":"0.1","method":"log","params":{"message":""#;
-    let (prefix, params_start, level) = if is_prefix(text, OURS) {
-        (
-            OURS.len(),
-            OURS.len() - br#"{"message":""#.len(),
-            &br#","level":""#[..],
-        )
+    if is_prefix(text, OURS) {
+        plain_log_behind(text, OURS.len(), br#"{"message":""#.len(), |scanner| {
+            scanner.take(br#","level":""#)
+        })
     } else if is_prefix(text, OFFICIAL) {
-        let params_start = OFFICIAL.len() - br#"{"message": ""#.len();
-        (OFFICIAL.len(), params_start, &br#", "level": ""#[..])
+        plain_log_behind(text, OFFICIAL.len(), br#"{"message": ""#.len(), |scanner| {
+            scanner.take(br#", "level": ""#)
+        })
     } else {
-        return None;
-    };
+        None
+    }
+}
+
+/// What follows the first `prefix` bytes, the last `opening` of which belong to the params. (The
+/// literal before the level comes as a call, so that it is compared as the constant it is.)
+#[inline(always)]
+fn plain_log_behind(
+    text: &[u8],
+    prefix: usize,
+    opening: usize,
+    take_level: impl Fn(&mut Scanner<'_>) -> bool,
+) -> Option<(Decoded, usize)> {
     let mut scanner = Scanner::at(text, prefix);
     let message = scanner.string_rest().ok()?;
-    if !scanner.take(level) {
+    if !take_level(&mut scanner) {
         return None;
     }
     let label = scanner.pos();
@@ -496,7 +506,7 @@ fn plain_log(text: &[u8]) -> Option<(Decoded, usize)> {
         exact: scanner.exact(),
         repairs: Repairs::default(),
         stamp,
-        params: Part::new(Kind::Object, params_start, params_end, false),
+        params: Part::new(Kind::Object, prefix - opening, params_end, false),
         text: Part::new(Kind::String, message.start, message.end, message.escaped),
         label: Part::new(Kind::String, label, params_end - 2, false),
         mended: None,
