@@ -76,17 +76,27 @@ def official_dicts(path: Path) -> None:
 
 
 def ours_dicts(path: Path) -> None:
+    for _ in follow(path).params():
+        pass
+
+
+def ours_message_dicts(path: Path) -> None:
     for message in follow(path):
         message.params  # noqa: B018
 
 
 @pytest.mark.parametrize(
     ("name", "floor", "goal"),
-    [("ascii-logs", 2.5, 3.5), ("ironpipe-logs", None, None), ("nested", 0.9, 1.1)],
+    [
+        ("ascii-logs", 2.5, 3.5),
+        ("ironpipe-logs", None, None),
+        ("nested", 0.9, 1.1),
+        ("tree", None, None),
+    ],
 )
 def bench_dicts(compare: Compare, name: str, floor: float | None, goal: float | None) -> None:
     """The params as Python dicts; the peer only decodes, without following or checking."""
-    count = COUNT // 4 if name == "nested" else COUNT
+    count = COUNT // 4 if name in {"nested", "tree"} else COUNT
     path = corpora.corpus(name, count)
     compare(
         f"dicts/{name}",
@@ -95,4 +105,17 @@ def bench_dicts(compare: Compare, name: str, floor: float | None, goal: float | 
         messages=count,
         floor=floor,
         goal=goal,
+    )
+
+
+@pytest.mark.parametrize("name", ["ascii-logs", "nested"])
+def bench_message_dicts(compare: Compare, name: str) -> None:
+    """The same through an object for each message."""
+    count = COUNT // 4 if name == "nested" else COUNT
+    path = corpora.corpus(name, count)
+    compare(
+        f"message-dicts/{name}",
+        lambda: official_dicts(path),
+        lambda: ours_message_dicts(path),
+        messages=count,
     )

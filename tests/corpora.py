@@ -114,6 +114,20 @@ def _materialization(rng: random.Random, n: int) -> bytes:
 
 
 def _nested(rng: random.Random, n: int) -> bytes:
+    def record(i: int) -> dict[str, Any]:
+        return {
+            "id": 10 * n + i,
+            "name": _text(rng, WORDS, 2),
+            "score": rng.random(),
+            "ok": rng.random() < 0.9,
+            "tags": rng.choices(WORDS, k=2),
+        }
+
+    payload = {"page": n, "records": [record(i) for i in range(10)]}
+    return _official(_message("report_custom_message", {"payload": payload}))
+
+
+def _tree(rng: random.Random, n: int) -> bytes:
     def branch(depth: int) -> Any:
         if depth == 0:
             leaves = (rng.choice(WORDS), rng.randrange(10**6), round(rng.random(), 6), None, True)
@@ -143,8 +157,10 @@ CORPORA: dict[str, Line] = {
     "custom": _custom,
     # Materializations with metadata of several types.
     "materialization": _materialization,
-    # Custom messages with a payload of about 1 kB in a hundred small values.
+    # Custom messages with a page of ten records, about 1 kB.
     "nested": _nested,
+    # The same size in a tree of eighty values of a few bytes: hardly anything but structure.
+    "tree": _tree,
 }
 LOGS = ("ascii-logs", "ironpipe-logs", "escaped", "u-escapes", "utf8", "params-first")
 

@@ -14,7 +14,7 @@ use ironpipe::framing::MAX_LINE;
 use ironpipe::protocol::decode::decode;
 use ironpipe::reader::{MessageReader, Step};
 
-const CORPORA: [&str; 9] = [
+const CORPORA: [&str; 10] = [
     "ascii-logs",
     "ironpipe-logs",
     "escaped",
@@ -24,6 +24,7 @@ const CORPORA: [&str; 9] = [
     "custom",
     "materialization",
     "nested",
+    "tree",
 ];
 
 fn count() -> u64 {
