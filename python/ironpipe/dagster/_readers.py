@@ -28,7 +28,23 @@ from ._settle import settle
 _MESSAGES_FILENAME = "messages"
 
 
-class PipesFileMessageReader(dagster.PipesFileMessageReader):
+class _EngineReader:
+    """What the readers have in common."""
+
+    _on_incomplete: OnIncomplete | None
+
+    @property
+    def on_incomplete(self) -> OnIncomplete | None:
+        """What was asked for when the reader was made."""
+        return self._on_incomplete
+
+    @property
+    def expected_writer_count(self) -> int:
+        """One writer; the official property says so too, but warns that it is a preview."""
+        return 1
+
+
+class PipesFileMessageReader(_EngineReader, dagster.PipesFileMessageReader):
     """Reads messages from a file as they are written.
 
     One reader may serve several sessions, also at the same time as long as the paths differ.
@@ -53,11 +69,6 @@ class PipesFileMessageReader(dagster.PipesFileMessageReader):
     ):
         super().__init__(path, include_stdio_in_messages, cleanup_file)
         self._on_incomplete: OnIncomplete | None = check_on_incomplete(on_incomplete)
-
-    @property
-    def on_incomplete(self) -> OnIncomplete | None:
-        """What was asked for when the reader was made."""
-        return self._on_incomplete
 
     @contextmanager
     def read_messages(
@@ -88,7 +99,7 @@ class PipesFileMessageReader(dagster.PipesFileMessageReader):
                 path.unlink(missing_ok=True)
 
 
-class PipesTempFileMessageReader(dagster.PipesTempFileMessageReader):
+class PipesTempFileMessageReader(_EngineReader, dagster.PipesTempFileMessageReader):
     """Reads messages from a file in a private temporary directory, one for each session.
 
     One reader may serve several sessions, also at the same time.
@@ -109,11 +120,6 @@ class PipesTempFileMessageReader(dagster.PipesTempFileMessageReader):
     ):
         super().__init__(include_stdio_in_messages)
         self._on_incomplete: OnIncomplete | None = check_on_incomplete(on_incomplete)
-
-    @property
-    def on_incomplete(self) -> OnIncomplete | None:
-        """What was asked for when the reader was made."""
-        return self._on_incomplete
 
     @contextmanager
     def read_messages(
