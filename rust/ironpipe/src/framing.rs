@@ -226,7 +226,7 @@ impl LineFramer {
             return self.too_long(range);
         }
         Frame::Line {
-            offset: self.offset.wrapping_add(range.start as u64),
+            offset: self.offset(range.start),
             range,
         }
     }
@@ -246,6 +246,11 @@ impl LineFramer {
     #[inline]
     pub fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.buffer[range]
+    }
+
+    /// The place in the stream of a byte of such a range.
+    pub(crate) fn offset(&self, at: usize) -> u64 {
+        self.offset.wrapping_add(at as u64)
     }
 }
 

@@ -286,7 +286,8 @@ impl MessageReader {
         self.ended && self.taken == self.block.len()
     }
 
-    /// Waits for the next message and gives it as a typed value.
+    /// Waits for the next message and gives it as a typed value. One that has none is set aside, as
+    /// a line that is no message.
     ///
     /// # Errors
     /// [`Error::Channel`] where the file can't be read.
@@ -302,8 +303,17 @@ impl MessageReader {
             }
             let Some(found) = self.take() else { continue };
             let stamp = found.stamp();
-            if let Ok(message) = Message::from_params(found.method(), found.params()) {
-                return Ok(Next::Message(Box::new(Received { message, stamp })));
+            match Message::from_params(found.method(), found.params()) {
+                Ok(message) => return Ok(Next::Message(Box::new(Received { message, stamp }))),
+                Err(reason) => {
+                    // Names that differ in a lone surrogate alone are one in a Rust string, and
+                    // may be refused for it.
+                    let reason = format!("it has no typed value: {reason}");
+                    let head = found.line[..found.line.len().min(200)].to_vec();
+                    let entry = self.block.get(self.taken - 1);
+                    let offset = entry.map_or(0, |entry| self.framer.offset(entry.start as usize));
+                    self.shared.tracker().take_back(offset, reason, &head);
+                }
             }
         }
     }
