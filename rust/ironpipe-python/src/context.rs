@@ -20,7 +20,7 @@ use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::channel::Channel;
 use crate::encode::encode;
-use crate::error::{pipes_error, to_python};
+use crate::error::{pipes_error, to_python, wrong_type};
 use crate::fork;
 use crate::metadata::Metadata;
 
@@ -424,15 +424,6 @@ fn optional_text<'a>(
         Ok(text) => text.to_str().map(Some),
         Err(_) => Err(wrong_type(value, method, name, "Optional[<class 'str'>]")),
     }
-}
-
-/// The refusal of an argument of another type than the expected one.
-pub fn wrong_type(value: &Bound<'_, PyAny>, method: &str, name: &str, expected: &str) -> PyErr {
-    let text = format!(
-        "Invalid type for parameter `{name}` of `{method}`. Expected `{expected}`, got `{}`.",
-        value.get_type()
-    );
-    pipes_error(value.py(), text)
 }
 
 /// Adds the class of this file to the module.

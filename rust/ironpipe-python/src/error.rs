@@ -38,6 +38,15 @@ pub fn not_json(py: Python<'_>, text: String) -> PyErr {
     raise(py, &NOT_JSON_ERROR, "NotJsonError", text)
 }
 
+/// The refusal of an argument of another type than the expected one, in the official client's words.
+pub fn wrong_type(value: &Bound<'_, PyAny>, method: &str, name: &str, expected: &str) -> PyErr {
+    let text = format!(
+        "Invalid type for parameter `{name}` of `{method}`. Expected `{expected}`, got `{}`.",
+        value.get_type()
+    );
+    pipes_error(value.py(), text)
+}
+
 /// Whether an error is a `NotJsonError`.
 pub fn is_not_json(py: Python<'_>, error: &PyErr) -> bool {
     let class = NOT_JSON_ERROR.import(py, MODULE, "NotJsonError");

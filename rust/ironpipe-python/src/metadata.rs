@@ -6,9 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyString};
 
-use crate::context::wrong_type;
 use crate::encode::{Refusal, encode, entries, quoted};
-use crate::error::{is_not_json, pipes_error, to_python};
+use crate::error::{is_not_json, pipes_error, to_python, wrong_type};
 
 /// How deep a raw value stands in its line: in the line, the params, the metadata and its entry.
 const RAW_VALUE: usize = 4;
