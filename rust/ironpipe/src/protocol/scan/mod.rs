@@ -5,7 +5,15 @@
 //! that holds one of these is flagged as not [`Scanner::exact`], because a strict parser would
 //! refuse it or, worse, read it as another value.
 
+mod text;
+mod words;
+
 use std::ops::Range;
+
+pub use text::{code_points, unescape};
+use text::{is_low, unicode_escape};
+pub(crate) use words::plain_end;
+use words::{HIGH, digits_end};
 
 /// How deep arrays and objects may stand in one another.
 pub const MAX_NESTING: usize = 512;
@@ -301,24 +309,11 @@ impl<'a> Scanner<'a> {
         self.bytes.get(pos).is_some_and(u8::is_ascii_digit)
     }
 
-    /// Passes over digits, eight at a time: how many there are is what a processor predicts badly.
+    /// Passes over digits; how many there were.
     #[inline(always)]
     fn digits(&mut self) -> usize {
         let start = self.pos;
-        while let Some(chunk) = self.bytes.get(self.pos..).and_then(<[u8]>::first_chunk) {
-            let word = u64::from_le_bytes(*chunk);
-            // A digit is 0x30 to 0x39: the first term marks what is above, the second what is below
-            // or beyond 0x7F. A carry or borrow can only mark bytes above a marked one.
-            let others = (word.wrapping_add(LOW * 0x46) | word.wrapping_sub(LOW * 0x30)) & HIGH;
-            if others != 0 {
-                self.pos += (others.trailing_zeros() / 8) as usize;
-                return self.pos - start;
-            }
-            self.pos += 8;
-        }
-        while self.peek().is_ascii_digit() {
-            self.pos += 1;
-        }
+        self.pos = digits_end(self.bytes, start);
         self.pos - start
     }
 
@@ -511,190 +506,6 @@ fn syntax_error(at: usize, length: usize, what: &'static str) -> SyntaxError {
     SyntaxError { at, what }
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Marks the high bit of the first byte of a word that can't stand in plain string text: a quote, a
-/// backslash or a control character.
-#[inline(always)]
-fn ends_plain(word: u64) -> u64 {
-    // Each term marks a byte it is looking for; a borrow can only mark bytes above the first such
-    // one, and only the first one is used.
-    let quote = word ^ (LOW * b'"' as u64);
-    let slash = word ^ (LOW * b'\\' as u64);
-    (quote.wrapping_sub(LOW) & !quote
-        | slash.wrapping_sub(LOW) & !slash
-        | word.wrapping_sub(LOW * 0x20) & !word)
-        & HIGH
-}
-
-/// The first byte from `pos` that ends a run of plain string text, or the end of `bytes`; and the
-/// bits of all bytes looked at, eight bytes on eight.
-#[inline(always)]
-pub(crate) fn plain_end(bytes: &[u8], mut pos: usize) -> (usize, u64) {
-    let mut seen = 0;
-    while let Some(chunk) = bytes.get(pos..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*chunk);
-        seen |= word;
-        let ends = ends_plain(word);
-        if ends != 0 {
-            return (pos + (ends.trailing_zeros() / 8) as usize, seen);
-        }
-        pos += 8;
-    }
-    while let Some(&byte) = bytes.get(pos) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
-        seen |= u64::from(byte);
-        pos += 1;
-    }
-    (pos, seen)
-}
-
-fn is_low(unit: u16) -> bool {
-    (0xDC00..=0xDFFF).contains(&unit)
-}
-
-/// The value of each hexadecimal digit; 0x80 for any other byte.
-const HEX: [u8; 256] = {
-    let mut table = [0x80; 256];
-    let mut value = 0u8;
-    while value < 16 {
-        let lower = b"0123456789abcdef"[value as usize];
-        table[lower as usize] = value;
-        table[lower.to_ascii_uppercase() as usize] = value;
-        value += 1;
-    }
-    table
-};
-
-/// The unit of UTF-16 that `\uXXXX` at the start of `bytes` stands for.
-#[inline(always)]
-pub(crate) fn unicode_escape(bytes: &[u8]) -> Option<u16> {
-    match bytes.first_chunk::<6>()? {
-        [b'\\', b'u', digits @ ..] => hex4(*digits),
-        _ => None,
-    }
-}
-
-#[inline(always)]
-fn hex4(digits: [u8; 4]) -> Option<u16> {
-    let [a, b, c, d] = digits.map(|byte| HEX[byte as usize]);
-    let unit = u16::from(a) << 12 | u16::from(b) << 8 | u16::from(c) << 4 | u16::from(d);
-    ((a | b | c | d) < 0x80).then_some(unit)
-}
-
-/// What the text of a string literal is read into.
-trait TextSink {
-    /// Text without escapes: UTF-8.
-    fn text(&mut self, text: &[u8]);
-    /// A code point that was escaped, be it a lone surrogate.
-    fn point(&mut self, point: u32);
-}
-
-/// Reads what stands between the quotes of a scanned literal.
-#[inline(always)]
-fn read_literal(raw: &[u8], sink: &mut impl TextSink) {
-    let mut rest = raw;
-    loop {
-        if rest.first() != Some(&b'\\') {
-            // Escapes mostly stand close together, too close for a call that searches.
-            let plain = rest
-                .iter()
-                .position(|&byte| byte == b'\\')
-                .unwrap_or(rest.len());
-            // An escape is ASCII, so a cut there leaves both sides whole.
-            sink.text(&rest[..plain]);
-            rest = &rest[plain..];
-        }
-        if let Some(unit) = unicode_escape(rest) {
-            rest = &rest[6..];
-            let unit = u32::from(unit);
-            let low = match unit & 0xFC00 {
-                0xD800 => unicode_escape(rest).filter(|&low| is_low(low)),
-                _ => None,
-            };
-            sink.point(match low {
-                Some(low) => {
-                    rest = &rest[6..];
-                    0x10000 + ((unit - 0xD800) << 10) + (u32::from(low) - 0xDC00)
-                }
-                None => unit,
-            });
-            continue;
-        }
-        let Some(&escape) = rest.get(1) else {
-            return;
-        };
-        rest = &rest[2..];
-        sink.point(match escape {
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => 10,
-            b'r' => 13,
-            b't' => 9,
-            other => u32::from(other),
-        });
-    }
-}
-
-impl TextSink for Vec<u32> {
-    #[inline(always)]
-    fn text(&mut self, text: &[u8]) {
-        let ascii = text.iter().position(|&byte| byte >= 0x80);
-        let (ascii, beyond) = text.split_at(ascii.unwrap_or(text.len()));
-        self.extend(ascii.iter().map(|&byte| u32::from(byte)));
-        if !beyond.is_empty() {
-            self.extend(String::from_utf8_lossy(beyond).chars().map(u32::from));
-        }
-    }
-
-    #[inline(always)]
-    fn point(&mut self, point: u32) {
-        self.push(point);
-    }
-}
-
-/// Appends the code points of a string literal to `out`, lone surrogates among them, as a string of
-/// Python has them. `raw` stands between the quotes and was scanned.
-pub fn code_points(raw: &[u8], out: &mut Vec<u32>) {
-    out.reserve(raw.len());
-    read_literal(raw, out);
-}
-
-struct Lossy<'a> {
-    out: &'a mut String,
-    whole: bool,
-}
-
-impl TextSink for Lossy<'_> {
-    #[inline(always)]
-    fn text(&mut self, text: &[u8]) {
-        match simdutf8::basic::from_utf8(text) {
-            Ok(text) => self.out.push_str(text),
-            Err(_) => self.out.push_str(&String::from_utf8_lossy(text)),
-        }
-    }
-
-    #[inline(always)]
-    fn point(&mut self, point: u32) {
-        let character = char::from_u32(point);
-        self.whole &= character.is_some();
-        self.out
-            .push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
-    }
-}
-
-/// Appends the text of a string literal to `out`. `raw` stands between the quotes and was scanned.
-///
-/// A lone surrogate has no place in a Rust string: it becomes U+FFFD, and the result is false.
-pub fn unescape(raw: &[u8], out: &mut String) -> bool {
-    let mut sink = Lossy { out, whole: true };
-    read_literal(raw, &mut sink);
-    sink.whole
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -772,44 +583,5 @@ mod tests {
     fn integers_have_a_limit() {
         assert_eq!(scan(&"9".repeat(4300)), Ok((Kind::Int, false)));
         assert!(scan(&"9".repeat(4301)).is_err());
-    }
-
-    #[test]
-    fn every_byte_of_a_word_is_seen() {
-        for length in 0..40 {
-            for (byte, ok) in [(b'"', true), (b'\\', false), (0x1F, false)] {
-                let mut text = vec![b'x'; length];
-                text.push(byte);
-                assert_eq!(plain_end(&text, 0).0, length);
-                text.insert(0, b'"');
-                assert_eq!(Scanner::new(&text).string().is_ok(), ok);
-            }
-            assert_eq!(plain_end("é".repeat(length).as_bytes(), 0).0, 2 * length);
-            assert_eq!(plain_end(&vec![0x7F; length], 0).0, length);
-        }
-    }
-
-    #[test]
-    fn unescapes() {
-        for (raw, text, whole) in [
-            ("plain é", "plain é", true),
-            (r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t", true),
-            (r"a\u00e9b", "aéb", true),
-            (r"\ud83d\ude00!", "😀!", true),
-            (r"\ud800x", "\u{FFFD}x", false),
-            (r"\ud800\ud83d\ude00", "\u{FFFD}😀", false),
-        ] {
-            let mut out = String::new();
-            assert_eq!(
-                (unescape(raw.as_bytes(), &mut out), out.as_str()),
-                (whole, text)
-            );
-            let mut points = Vec::new();
-            code_points(raw.as_bytes(), &mut points);
-            assert_eq!(points.len(), text.chars().count());
-            if whole {
-                assert!(text.chars().map(u32::from).eq(points));
-            }
-        }
     }
 }

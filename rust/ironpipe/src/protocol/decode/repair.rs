@@ -1,0 +1,125 @@
+//! What was mended in a message, and why a line is none.
+
+use std::fmt;
+
+use crate::protocol::envelope::PIPES_PROTOCOL_VERSION_FIELD;
+
+/// What was mended so that a message could be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Repair {
+    /// An empty line was passed over.
+    BlankLine,
+    /// A line ended in `\r\n`.
+    CarriageReturn,
+    /// A line began with a byte order mark.
+    ByteOrderMark,
+    /// Dagster does not know the level; the nearest below was taken.
+    Level,
+    /// The message had params that Dagster does not know; they were dropped.
+    UnknownParam,
+    /// The severity was not in capitals.
+    Severity,
+    /// `opened` or `closed` came with params of a wrong type; they were dropped.
+    Params,
+    /// The stamp that numbers the message is not one; the message counts as not numbered.
+    Stamp,
+}
+
+impl Repair {
+    /// All of them.
+    pub const ALL: [Repair; 8] = [
+        Repair::BlankLine,
+        Repair::CarriageReturn,
+        Repair::ByteOrderMark,
+        Repair::Level,
+        Repair::UnknownParam,
+        Repair::Severity,
+        Repair::Params,
+        Repair::Stamp,
+    ];
+
+    /// What a report calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Repair::BlankLine => "blank line",
+            Repair::CarriageReturn => "carriage return at the end of a line",
+            Repair::ByteOrderMark => "byte order mark",
+            Repair::Level => "unknown log level",
+            Repair::UnknownParam => "unknown param",
+            Repair::Severity => "severity not in capitals",
+            Repair::Params => "params of a wrong type on opened or closed",
+            Repair::Stamp => "unreadable message number",
+        }
+    }
+}
+
+/// A set of [`Repair`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Repairs(u8);
+
+impl Repairs {
+    /// Whether nothing was mended.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, repair: Repair) {
+        self.0 |= 1 << repair as u8;
+    }
+
+    /// Those in the set.
+    pub fn iter(self) -> impl Iterator<Item = Repair> {
+        Repair::ALL
+            .into_iter()
+            .filter(move |&repair| self.0 & 1 << repair as u8 != 0)
+    }
+}
+
+/// Why a line is not a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The byte of the line, from 0, to which the reason points.
+    pub at: usize,
+    /// What is wrong, for a person.
+    pub reason: String,
+    /// Whether the line claims to be a message of Pipes. Where ordinary output shares a channel
+    /// with messages, only such a line is a loss.
+    pub is_message: bool,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (byte {} of the line)", self.reason, self.at)
+    }
+}
+#[cold]
+pub(super) fn not_utf8(line: &[u8]) -> Rejection {
+    let at = std::str::from_utf8(line)
+        .err()
+        .map_or(0, |error| error.valid_up_to());
+    let byte = line.get(at).copied().unwrap_or_default();
+    reject(line, at, format!("not UTF-8: byte 0x{byte:02x}"))
+}
+
+#[cold]
+pub(super) fn reject(line: &[u8], at: usize, reason: String) -> Rejection {
+    let field = PIPES_PROTOCOL_VERSION_FIELD.as_bytes();
+    Rejection {
+        at,
+        reason,
+        is_message: memchr::memmem::find(line, field).is_some(),
+    }
+}
+
+/// The first bytes of `bytes`, to be shown.
+pub(crate) fn head(bytes: &[u8]) -> String {
+    const SHOWN: usize = 100;
+    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).into_owned();
+    if bytes.len() > SHOWN {
+        // The cut may have gone through a character.
+        text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
+        text.push('…');
+    }
+    text
+}
