@@ -50,8 +50,10 @@ impl DeliveryReport {
                     repeated: writer.repeated,
                     missing: gaps
                         .map(|gap| {
-                            let end = gap.end().saturating_add(1).try_into()?;
-                            Ok(PyRange::new(py, (*gap.start()).try_into()?, end)?.unbind())
+                            // Called as a class: `PyRange::new` takes no number above 2**63.
+                            let ends = (*gap.start(), gap.end().saturating_add(1));
+                            let range = py.get_type::<PyRange>().call1(ends)?;
+                            Ok(range.cast_into()?.unbind())
                         })
                         .collect::<PyResult<_>>()?,
                 })
