@@ -33,6 +33,7 @@ __all__ = [
     "Log",
     "MessageReader",
     "Opened",
+    "ParamsIterator",
     "Rejected",
     "Session",
     "WriterReport",
@@ -77,12 +78,12 @@ def decode_param(value: str, name: str, /) -> Any:
         DagsterPipesError: It is not base64, not zlib, not JSON, or unpacks to more than 16 MiB.
     """
 
-def read_context(path: str, /) -> dict[str, Any]:
-    """Read the context from a JSON file.
+def read_context(path: str, /) -> Any:
+    """Read the context from a JSON file. That it is an object is for :class:`Context` to check.
 
     Raises:
         OSError: It can't be read.
-        DagsterPipesError: It is not a JSON object, or larger than 64 MiB.
+        DagsterPipesError: It is not JSON, or larger than 64 MiB.
     """
 
 # Writing.
@@ -255,7 +256,7 @@ class Log(_Message):
     """A log message."""
 
     __match_args__: ClassVar[tuple[str, str]] = ("message", "level")
-    def __new__(cls, message: str | None, level: str | None = None) -> Self: ...
+    def __new__(cls, message: str, level: str | None = None) -> Self: ...
     @property
     def message(self) -> str:
         """The text."""
@@ -398,6 +399,19 @@ class MessageReader:
             None at all once the time is up, or at the end.
         """
 
+    def params(self, method: str | None = None) -> ParamsIterator:
+        """Iterate over the params alone: a new dict for each message, and no object around it.
+
+        It takes messages as iterating over the reader does; those of other methods are passed over.
+
+        Args:
+            method: The one method that is wanted, by its name on the wire; by default all.
+
+        Raises:
+            ValueError: There is no such method, or, from the iterator, the reader is closed.
+            OSError: From the iterator: the channel can't be read.
+        """
+
     @property
     def ended(self) -> bool:
         """Whether the last message has been read."""
@@ -422,6 +436,13 @@ class MessageReader:
         _exc_value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None: ...
+
+@final
+class ParamsIterator:
+    """What :meth:`MessageReader.params` gives. Waits as iterating over the reader does."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> dict[str, Any]: ...
 
 @final
 class Session:
