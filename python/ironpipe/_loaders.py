@@ -56,8 +56,7 @@ class PipesDefaultContextLoader(PipesContextLoader):
 
         Raises:
             OSError: The file can't be read.
-            DagsterPipesError: It is not a JSON object, or larger than 64 MiB; or neither param is
-                there.
+            DagsterPipesError: It is not JSON, or larger than 64 MiB; or neither param is there.
         """
         data: Any
         if self.FILE_PATH_KEY in params:
