@@ -1,5 +1,6 @@
 """Runs external processes through real Dagster, and reads back what was stored."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterEvent, DagsterEventType, EventLogEntry
+from dagster import DagsterEvent, DagsterEventType, EventLogEntry, serialize_value
 from dagster._core.events import EngineEventData
 
 PROCESSES = Path(__file__).parent / "processes"
@@ -111,3 +112,52 @@ def run_command(
         return tuple(results)
 
     return run(asset_of(body), instance=instance)
+
+
+_SAID = {
+    DagsterEventType.ASSET_MATERIALIZATION,
+    DagsterEventType.ASSET_CHECK_EVALUATION,
+    DagsterEventType.ENGINE_EVENT,
+}
+
+
+def what_the_process_said(stored: Stored) -> list[tuple[object, ...]]:
+    """The rows that come from messages, with what differs between any two runs blotted out."""
+    rows: list[tuple[object, ...]] = []
+    for entry in stored.entries:
+        event = entry.dagster_event
+        if event is None:
+            rows.append((entry.level, entry.user_message, entry.step_key))
+        elif event.event_type in _SAID and event.step_key:
+            text = serialize_value(event)
+            text = re.sub(r'"(pid|run_id|timestamp|storage_id)": [^,}]+', r'"\1": _', text)
+            text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "UUID", text)
+            rows.append((entry.level, entry.user_message, text))
+    return rows
+
+
+def run_partition(
+    client: dg.PipesSubprocessClient, script: str, *args: str
+) -> tuple[Stored, list[Any]]:
+    """Materializes a partition of an asset with two checks by one of our processes.
+
+    Returns:
+        What was stored, and the payloads of its custom messages.
+    """
+    payloads: list[Any] = []
+
+    @dg.asset(
+        name="a",
+        key_prefix="p",
+        code_version="c1",
+        partitions_def=dg.DailyPartitionsDefinition("2024-01-01"),
+        check_specs=[dg.AssetCheckSpec(name, asset=["p", "a"]) for name in ("plain", "full")],
+    )
+    def definition(context: dg.AssetExecutionContext):  # Dagster reads the return type.
+        argv = command(script, *args)
+        invocation = client.run(context=context, command=argv, extras={"limit": [1, {"é": None}]})
+        payloads.extend(invocation.get_custom_messages())
+        return tuple(invocation.get_results())
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        return run(definition, instance=instance, partition_key="2024-01-02"), payloads
