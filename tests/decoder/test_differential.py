@@ -245,7 +245,7 @@ def test_a_file_of_lines_gives_the_same_messages(tmp_path: Path) -> None:
         if message:
             expected.append(repr((message.method, message.params)))
         else:
-            rejected += bool(line.strip())
+            rejected += bool(line.strip(b" \t\r\x0c"))
     path = tmp_path / "messages"
     path.write_bytes(b"\n".join(lines))
     with ironpipe.read_messages(path) as reader:
