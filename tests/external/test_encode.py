@@ -158,7 +158,7 @@ def test_nesting_has_a_limit() -> None:
 
 
 def test_an_integer_that_no_reader_takes_is_refused() -> None:
-    with pytest.raises(ValueError, match="4300 digits"):
+    with pytest.raises(ValueError, match="4300"):
         _ironpipe.dumps({"n": 10**4300})
 
 
