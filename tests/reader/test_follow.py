@@ -235,6 +235,22 @@ def test_a_directory_in_the_place_of_the_file(path: Path, follow: Any) -> None:
         assert caught.value.filename == str(path)
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no such device")
+@pytest.mark.parametrize("open_reader", [ironpipe.read_messages, ironpipe.tail_messages])
+def test_a_device_that_has_no_end(open_reader: Any) -> None:
+    with pytest.raises(OSError, match="a device can't be followed") as caught:
+        open_reader("/dev/zero")
+    assert caught.value.filename == "/dev/zero"
+
+
+def test_garbage_without_end_does_not_hold_up_a_time_out(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 36)  # Zeros that take no room on the disk, and minutes to read.
+    with ironpipe.read_messages(path, max_line=1000) as reader:
+        assert reader.next(timeout=0) is None
+        assert not reader.ended
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_a_pipe_in_the_place_of_the_file(path: Path) -> None:
     os.mkfifo(path)

@@ -58,6 +58,11 @@ impl FileTail {
                 ErrorKind::InvalidInput,
                 "a pipe can't be followed, only a file",
             )),
+            // Some, as /dev/zero, have no end; none has a size to tell that it was cut short.
+            kind if is_device(kind) => Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "a device can't be followed, only a file",
+            )),
             _ => Ok(file),
         });
         match opened {
@@ -144,6 +149,17 @@ fn is_pipe(kind: FileType) -> bool {
 
 #[cfg(windows)]
 fn is_pipe(_: FileType) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn is_device(kind: FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    kind.is_char_device() || kind.is_block_device()
+}
+
+#[cfg(windows)]
+fn is_device(_: FileType) -> bool {
     false
 }
 

@@ -24,6 +24,11 @@ use crate::protocol::message::Message;
 use crate::{Error, Result};
 use report::Tracker;
 
+/// How long what is there is read past the time-out when no message is found in it. Reading is not
+/// waiting, so a time-out of 0 still finds what lies behind a long line; but where garbage comes
+/// without end, whoever reads must be able to stop.
+const READING_WITHOUT_A_MESSAGE: Duration = Duration::from_secs(1);
+
 /// How a file is followed.
 #[derive(Debug, Clone)]
 pub struct TailOptions {
@@ -323,6 +328,7 @@ impl MessageReader {
     /// # Errors
     /// [`Error::Channel`] where the file can't be read.
     pub fn advance(&mut self, deadline: Option<Instant>) -> Result<Step> {
+        let patience = Instant::now() + READING_WITHOUT_A_MESSAGE;
         loop {
             if self.taken < self.block.len() || self.decode_block() {
                 return Ok(Step::Ready);
@@ -341,6 +347,10 @@ impl MessageReader {
             if read > 0 {
                 if let Some(watch) = &mut self.watch {
                     watch.found();
+                }
+                let now = Instant::now();
+                if now > patience && deadline.is_some_and(|deadline| deadline <= now) {
+                    return Ok(Step::TimedOut);
                 }
                 continue;
             }
