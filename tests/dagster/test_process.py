@@ -1,8 +1,11 @@
 """The external process: its output, its bootstrap values, its end."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,22 @@ def test_much_output_blocks_nobody(forward: bool, instance: dg.DagsterInstance) 
     client = PipesSubprocessClient(forward_stdio=forward)
     much = "import os; [os.write(fd, b'x' * 1023 + b'\\n') for fd in (1, 2) for _ in range(300)]"
     assert run_command(client, python(much), instance=instance).success
+
+
+def test_a_grandchild_that_writes_on_holds_nobody_up(instance: dg.DagsterInstance) -> None:
+    noise = "import os\nwhile True: os.write(2, b'x' * 4096)"
+    code = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {noise!r}])\n"
+        "print('pid', child.pid, flush=True, file=open(sys.argv[1], 'w'))"
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        note = Path(directory, "pid")
+        try:
+            client = PipesSubprocessClient(forward_stdio=False)
+            assert run_command(client, [*python(code), str(note)], instance=instance).success
+        finally:
+            os.kill(int(note.read_text().split()[1]), signal.SIGKILL)
 
 
 def test_the_end_of_stderr_is_in_the_error(instance: dg.DagsterInstance) -> None:

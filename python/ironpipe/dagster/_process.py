@@ -1,10 +1,13 @@
 """The external process, and what it writes to stderr."""
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
 import subprocess
+import sys
+import termios
 import threading
 from collections.abc import Mapping, Sequence
 
@@ -141,18 +144,25 @@ class _StderrTee:
         poll = select.poll()
         poll.register(self._read_end, select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
+        # What is yet to be read before the drain is over, once it was asked for. A grandchild may
+        # go on writing, so to wait until the pipe is empty could take for ever.
+        left: int | None = None
         try:
             while True:
                 ready = {descriptor for descriptor, _ in poll.poll()}
+                if self._wake_read in ready:
+                    poll.unregister(self._wake_read)
+                    left = _readable(self._read_end)
+                if left is not None and left <= 0:
+                    self._drained.set()
                 if self._read_end in ready:
                     data = os.read(self._read_end, 65536)
                     if not data:
                         break
                     self._pass_on(data)
-                elif self._wake_read in ready:
-                    # Asked to drain, and nothing is left to read.
-                    poll.unregister(self._wake_read)
-                    self._drained.set()
+                    left = None if left is None else left - len(data)
+                    if left is not None and left <= 0:
+                        self._drained.set()
         finally:
             self._drained.set()
             os.close(self._read_end)
@@ -173,3 +183,10 @@ class _StderrTee:
         if self._target is not None:
             os.close(self._target)
             self._target = None
+
+
+def _readable(descriptor: int) -> int:
+    """How many bytes stand in a pipe now."""
+    size = bytearray(4)
+    fcntl.ioctl(descriptor, termios.FIONREAD, size)
+    return int.from_bytes(size, sys.byteorder)
