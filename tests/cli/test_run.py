@@ -313,3 +313,19 @@ def test_a_large_context_needs_no_large_environment(tmp_path: Path) -> None:
     )
     done = run("--context", path, "--", *python(code))
     assert "5000000" in done.stdout, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_is_cut_off_is_a_failure() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [IRONPIPE, "run", "--json", "--", *python(EVERYTHING)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 125
+    assert "can't write to stdout" in done.stderr

@@ -21,7 +21,7 @@ use crate::output::{Output, json::JsonOutput, people::PeopleOutput};
 /// The process gets a context and a place for its messages as Dagster would give them. Its exit
 /// code is passed on (128 + the signal's number if one killed it). If it is 0 and messages were
 /// lost, the exit code is 3. 127 and 126 say that the program was not found or can't be run, 125
-/// that it could not be hosted.
+/// that it could not be hosted, or what it sent not be shown (a full disk).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// An asset the process is to report on, with / between the parts of its key; may be repeated
@@ -113,7 +113,10 @@ pub fn run(args: Args) -> Result<Code, Failure> {
     if let Err(error) = read {
         return Err(error.into());
     }
-    Ok(code(&ended, &report))
+    Ok(match code(&ended, &report) {
+        Code(0) if output.is_cut() => FAILED,
+        code => code,
+    })
 }
 
 fn explain(error: Error, messages: Option<&Path>) -> Failure {

@@ -22,6 +22,10 @@ impl JsonOutput {
 }
 
 impl Output for JsonOutput {
+    fn is_cut(&self) -> bool {
+        self.page.is_cut()
+    }
+
     fn message(&mut self, message: MessageRef<'_>) {
         self.page.put(|line| write_message(line, message));
     }

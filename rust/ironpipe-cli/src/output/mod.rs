@@ -20,16 +20,19 @@ pub trait Output {
     fn flush(&mut self);
     /// None will come any more.
     fn end(&mut self, report: &DeliveryReport, ended: &Ended);
+    /// Whether something could not be shown although somebody was there to see it.
+    fn is_cut(&self) -> bool;
 }
 
 /// Stdout, in large pieces.
 ///
 /// Whoever reads it may go away (`| head`), or its disk may be full: then there is nobody to print
-/// for, but the process is hosted to its end all the same.
+/// for, but the process is hosted to its end all the same. Only the full disk is a failure.
 #[derive(Debug, Default)]
 pub struct Page {
     text: Vec<u8>,
     gone: bool,
+    cut: bool,
 }
 
 impl Page {
@@ -47,6 +50,11 @@ impl Page {
         }
     }
 
+    /// Whether it could not be handed over although somebody was there to take it.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Hands over what is on the page.
     pub fn flush(&mut self) {
         if self.text.is_empty() {
@@ -58,7 +66,8 @@ impl Page {
         if let Err(error) = written {
             self.gone = true;
             if error.kind() != ErrorKind::BrokenPipe {
-                warn(&format!("can't write to stdout, it shows no more: {error}"));
+                self.cut = true;
+                self::error(&format!("can't write to stdout, it shows no more: {error}"));
             }
         }
     }

@@ -61,6 +61,10 @@ impl PeopleOutput {
 }
 
 impl Output for PeopleOutput {
+    fn is_cut(&self) -> bool {
+        self.page.is_cut()
+    }
+
     fn message(&mut self, message: MessageRef<'_>) {
         let stamp = message.stamp();
         let stamp = stamp.as_ref();
