@@ -319,7 +319,7 @@ def test_a_large_context_needs_no_large_environment(tmp_path: Path) -> None:
 def test_output_that_is_cut_off_is_a_failure() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [IRONPIPE, "run", "--json", "--", *python(EVERYTHING)],
+            [IRONPIPE, "run", "--json", "--asset-key", "a", "--", *python(EVERYTHING)],
             stdout=full,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
