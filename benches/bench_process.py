@@ -7,16 +7,15 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ironpipe
-from side_by_side import ROOT, SHORT, Row
+from binaries import FERRIS_SAYS
+from side_by_side import SHORT, Row
 
 ROUNDS = 2 if SHORT else 25
-FERRIS = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "ferris_says"
 
 # What ferris_says reports, by the official client.
 OFFICIAL_FERRIS = """
@@ -118,7 +117,7 @@ def bench_open_to_close(benchmark: Any, rows: list[Row]) -> None:
 
     def turn() -> None:
         theirs.append(hosted(python(OFFICIAL_FERRIS)))
-        own.append(hosted([str(FERRIS), "what you want"]))
+        own.append(hosted([str(FERRIS_SAYS), "what you want"]))
 
     benchmark.name = "process/open-to-close"
     benchmark.pedantic(turn, rounds=ROUNDS)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-IRONPIPE = Path(sys.executable).with_name("ironpipe")
+from binaries import IRONPIPE
 
 # Sends every kind of message by the official client.
 EVERYTHING = """
