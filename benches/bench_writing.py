@@ -1,0 +1,106 @@
+"""Reporting from Python, each message written to a file when the call returns.
+
+Both sides open a session of the same context and make the same calls. What is reported are the
+params of a corpus of messages.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster_pipes
+import pytest
+
+import corpora
+import ironpipe
+from side_by_side import SHORT, Compare
+
+COUNT = 500 if SHORT else 20_000
+CONTEXT = {"data": {"asset_keys": None, "extras": {}}}
+
+Report = Callable[[Any, Any], None]
+
+
+def log(session: Any, messages: list[Any]) -> None:
+    logger = session.log
+    for params in messages:
+        logger.info(params["message"])
+
+
+def custom(session: Any, messages: list[Any]) -> None:
+    for params in messages:
+        session.report_custom_message(params["payload"])
+
+
+def materialization(session: Any, messages: list[Any]) -> None:
+    for params in messages:
+        session.report_asset_materialization(
+            metadata=params["metadata"],
+            data_version=params["data_version"],
+            asset_key=params["asset_key"],
+        )
+
+
+def few_entries(messages: list[Any]) -> list[Any]:
+    """Materializations as most are: a number of rows and a sentence, without their types."""
+    return [
+        {
+            **params,
+            "metadata": {
+                name: params["metadata"][name]["raw_value"] for name in ("rows", "preview")
+            },
+        }
+        for params in messages
+    ]
+
+
+@contextmanager
+def session(package: Any, directory: Path) -> Iterator[Any]:
+    """An open session of a package, that writes to a file of its own."""
+    with tempfile.NamedTemporaryFile(dir=directory) as file:
+        loader = package.PipesMappingParamsLoader(
+            {
+                "DAGSTER_PIPES_CONTEXT": package.encode_param(CONTEXT),
+                "DAGSTER_PIPES_MESSAGES": package.encode_param({"path": file.name}),
+            }
+        )
+        yield package.PipesContext(
+            loader, package.PipesDefaultContextLoader(), package.PipesDefaultMessageWriter()
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "corpus", "report"),
+    [
+        ("log", "ascii-logs", log),
+        ("log-utf8", "utf8", log),
+        ("log-escaped", "escaped", log),
+        ("custom", "custom", custom),
+        ("custom-1kB", "nested", custom),
+        ("materialization", "few", materialization),
+        ("materialization-typed", "materialization", materialization),
+    ],
+)
+def bench_writing(compare: Compare, tmp_path: Path, name: str, corpus: str, report: Report) -> None:
+    source = "materialization" if corpus == "few" else corpus
+    messages = [json.loads(line)["params"] for line in corpora.lines(source, COUNT)]
+    if corpus == "few":
+        messages = few_entries(messages)
+
+    def side(package: Any) -> None:
+        with session(package, tmp_path) as opened:
+            report(opened, messages)
+
+    compare(
+        f"writing/{name}",
+        lambda: side(dagster_pipes),
+        lambda: side(ironpipe),
+        messages=COUNT,
+        floor=8,
+        goal=20,
+    )
