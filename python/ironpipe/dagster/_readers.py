@@ -1,29 +1,16 @@
 """Message readers for files, on the engine's reader."""
 
 import os
-import sys
 import tempfile
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import dagster
-from dagster_pipes import (
-    PIPES_PROTOCOL_VERSION,
-    PIPES_PROTOCOL_VERSION_FIELD,
-    PipesDefaultMessageWriter,
-    PipesMessage,
-    PipesParams,
-)
+from dagster_pipes import PipesDefaultMessageWriter, PipesParams
 
-import ironpipe
-
-from ._handler import find_handler
-from ._ledger import Ledger
-from ._policy import OnIncomplete, check_on_incomplete, resolve_on_incomplete
-from ._settle import settle
+from ._delivery import follow
+from ._policy import OnIncomplete, check_on_incomplete
 
 _MESSAGES_FILENAME = "messages"
 
@@ -92,7 +79,7 @@ class PipesFileMessageReader(_EngineReader, dagster.PipesFileMessageReader):
         path = Path(self._path)
         path.write_bytes(b"")
         try:
-            with _follow(self, self._path, handler, self._on_incomplete):
+            with follow(self, self._path, handler, self._on_incomplete):
                 yield _params(self._path, self._include_stdio_in_messages)
         finally:
             if self._cleanup_file:
@@ -141,7 +128,7 @@ class PipesTempFileMessageReader(_EngineReader, dagster.PipesTempFileMessageRead
         with tempfile.TemporaryDirectory(prefix="ironpipe-") as directory:
             path = str(Path(directory, _MESSAGES_FILENAME))
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            with _follow(self, path, handler, self._on_incomplete):
+            with follow(self, path, handler, self._on_incomplete):
                 yield _params(path, self._include_stdio_in_messages)
 
 
@@ -150,73 +137,3 @@ def _params(path: str, include_stdio_in_messages: bool) -> PipesParams:
         PipesDefaultMessageWriter.FILE_PATH_KEY: path,
         PipesDefaultMessageWriter.INCLUDE_STDIO_IN_MESSAGES_KEY: include_stdio_in_messages,
     }
-
-
-@contextmanager
-def _follow(
-    reader: dagster.PipesMessageReader,
-    path: str,
-    handler: dagster.PipesMessageHandler,
-    on_incomplete: OnIncomplete | None,
-) -> Generator[None, None, None]:
-    """Hands the messages of a file to the handler while the block runs, and the rest at its end.
-
-    All state of a session is here and not on the reader, so that a reader can serve many.
-    """
-    ours = find_handler(handler)
-    # Our own session settles at its very end; for others it is done here.
-    ledger = Ledger() if ours is None else ours.ledger
-    policy = resolve_on_incomplete(on_incomplete)
-    name = type(reader).__name__
-    abandoned = threading.Event()
-    messages = ironpipe.tail_messages(path, until_closed=False)
-
-    def hand_over(wire: dict[str, Any]) -> None:
-        try:
-            handler.handle_message(cast("PipesMessage", wire))
-        except Exception as error:
-            ledger.refuse(wire, error)
-
-    def read() -> None:
-        try:
-            for message in messages:
-                if abandoned.is_set():
-                    break
-                wire = {
-                    PIPES_PROTOCOL_VERSION_FIELD: PIPES_PROTOCOL_VERSION,
-                    "method": message.method,
-                    "params": message.params,
-                }
-                hand_over(wire)
-        except BaseException as error:
-            origin = f"{name} reader thread"
-            if ours is None:
-                ledger.fail(origin, error)
-            handler.report_pipes_framework_exception(origin, sys.exc_info())
-
-    thread = threading.Thread(target=read, name=f"ironpipe-{name}", daemon=True)
-    thread.start()
-    failure: BaseException | None = None
-    try:
-        yield
-    except BaseException as error:
-        failure = error
-        raise
-    finally:
-        try:
-            messages.finish()
-            thread.join()
-        except BaseException:
-            # Interrupted while the rest was read: nothing more may reach the step's log.
-            abandoned.set()
-            raise
-        ledger.add_report(name, messages.report)
-        messages.close()
-        if ours is None:
-            report = messages.report
-            settle(
-                ledger.outcome(opened=report.opened > 0, closed=report.closed > 0),
-                context=handler._context,
-                on_incomplete=policy,
-                error=failure,
-            )

@@ -1,0 +1,217 @@
+"""What stands between a reader and a handler: hands messages over and keeps the account."""
+
+import sys
+import threading
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+import dagster
+from dagster._utils.error import ExceptionInfo
+from dagster_pipes import (
+    PIPES_PROTOCOL_VERSION,
+    PIPES_PROTOCOL_VERSION_FIELD,
+    PipesMessage,
+)
+from typing_extensions import Self
+
+import ironpipe
+
+from ._handler import find_handler
+from ._ledger import Ledger
+from ._policy import OnIncomplete, resolve_on_incomplete
+from ._settle import settle
+
+if TYPE_CHECKING:
+    from ironpipe import DeliveryReport
+
+
+class EngineMessage(Protocol):
+    """A message as the engine's readers make it."""
+
+    @property
+    def method(self) -> str:
+        """Its method on the wire."""
+        ...
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Its params."""
+        ...
+
+    @property
+    def sent_at(self) -> float | None:
+        """The writer's clock when it was sent, in seconds since the Unix epoch."""
+        ...
+
+
+AnyMessage: TypeAlias = EngineMessage | Mapping[str, Any]
+"""A message of the engine's, or one as it stands on the wire, decoded."""
+
+
+class Delivery:
+    """One session's way from a reader to a handler: to ours, an official one or a user's.
+
+    As a context manager it settles at its end what a handler of ours settles with its session: it
+    raises where messages were lost. All state of a session that a reader has is here and not on
+    the reader, so that a reader can serve many.
+
+    Args:
+        reader: The reader, which lends its name.
+        handler: Takes the messages.
+        on_incomplete: What a loss does where nobody else says so.
+    """
+
+    def __init__(
+        self,
+        reader: dagster.PipesMessageReader,
+        handler: dagster.PipesMessageHandler,
+        on_incomplete: OnIncomplete | None,
+    ) -> None:
+        self._name = type(reader).__name__
+        self._handler = handler
+        self._ours = find_handler(handler)
+        self._ledger = Ledger() if self._ours is None else self._ours.ledger
+        self._policy = resolve_on_incomplete(on_incomplete)
+        self._abandoned = threading.Event()
+        self._opened = self._closed = 0
+
+    @property
+    def name(self) -> str:
+        """The reader's class name."""
+        return self._name
+
+    @property
+    def patience(self) -> float | None:
+        """How long, in seconds, to wait for a message before :py:meth:`flush` is due.
+
+        None while nothing is pending.
+        """
+        return None
+
+    def deliver(self, messages: Iterable[AnyMessage]) -> None:
+        """Hands messages over, in order. A message that the handler refuses stops no other.
+
+        Called from one thread, that which reads. What ``messages`` itself raises passes through.
+
+        Args:
+            messages: Some of them, or an iterator that waits for the next one.
+        """
+        handle = self._handler.handle_message
+        for message in messages:
+            if self._abandoned.is_set():
+                return
+            wire = _wire(message)
+            try:
+                handle(cast("PipesMessage", wire))
+            except Exception as error:
+                self._ledger.refuse(wire, error)
+
+    def flush(self) -> None:
+        """Stores what was handed over and is still pending.
+
+        To be called when nothing more has come, within :py:attr:`patience` or 200 ms, and at the
+        end.
+        """
+
+    def abandon(self) -> None:
+        """From now on hands nothing over: the step is being interrupted."""
+        self._abandoned.set()
+
+    def fail(self, origin: str, exc_info: ExceptionInfo) -> None:
+        """Enters the death of a reader's thread.
+
+        Args:
+            origin: What died.
+            exc_info: What it died of.
+        """
+        if self._ours is None:
+            self._ledger.fail(origin, exc_info[1])
+        self._handler.report_pipes_framework_exception(origin, exc_info)
+
+    def finish(self, report: "DeliveryReport") -> None:
+        """Enters what was counted. Nothing is delivered after it.
+
+        Args:
+            report: The final report of one source of messages.
+        """
+        self._ledger.add_report(self._name, report)
+        self._opened += report.opened
+        self._closed += report.closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._ours is None:
+            settle(
+                self._ledger.outcome(opened=self._opened > 0, closed=self._closed > 0),
+                context=self._handler._context,
+                on_incomplete=self._policy,
+                error=exc_value,
+            )
+
+
+def _wire(message: AnyMessage) -> Mapping[str, Any]:
+    if isinstance(message, Mapping):
+        return message
+    return {
+        PIPES_PROTOCOL_VERSION_FIELD: PIPES_PROTOCOL_VERSION,
+        "method": message.method,
+        "params": message.params,
+    }
+
+
+@contextmanager
+def follow(
+    reader: dagster.PipesMessageReader,
+    path: str,
+    handler: dagster.PipesMessageHandler,
+    on_incomplete: OnIncomplete | None,
+) -> Generator[None, None, None]:
+    """Hands over the messages of a file while the block runs, and the rest at its end.
+
+    Args:
+        reader: The reader that is asked to.
+        path: The file.
+        handler: Takes the messages.
+        on_incomplete: What a loss does where nobody else says so.
+
+    Raises:
+        MessagesLostError: The handler is not one of ours, and messages were lost.
+    """
+    with Delivery(reader, handler, on_incomplete) as delivery:
+        messages = ironpipe.tail_messages(path, until_closed=False)
+
+        def arriving() -> Generator[AnyMessage, None, None]:
+            while (message := messages.next(delivery.patience)) is not None:
+                yield message
+
+        def read() -> None:
+            try:
+                while not messages.ended:
+                    delivery.deliver(arriving())
+                    delivery.flush()
+            except BaseException:
+                delivery.fail(f"{delivery.name} reader thread", sys.exc_info())
+
+        thread = threading.Thread(target=read, name=f"ironpipe-{delivery.name}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            try:
+                messages.finish()
+                thread.join()
+            except BaseException:
+                # Interrupted while the rest was read: nothing more may reach the step's log.
+                delivery.abandon()
+                raise
+            delivery.finish(messages.report)
+            messages.close()
