@@ -10,6 +10,7 @@ from typing import (
     Any,
     ClassVar,
     Final,
+    Generic,
     Protocol,
     TypeAlias,
     final,
@@ -17,7 +18,7 @@ from typing import (
     type_check_only,
 )
 
-from typing_extensions import Self
+from typing_extensions import Self, TypeVar
 
 __all__ = [
     "AssetCheck",
@@ -31,8 +32,10 @@ __all__ = [
     "ExternalStream",
     "LineWriter",
     "Log",
+    "MessageDecoder",
     "MessageReader",
     "Opened",
+    "OrdinaryOutput",
     "ParamsIterator",
     "Rejected",
     "Session",
@@ -359,15 +362,81 @@ _AnyMessage: TypeAlias = (
     Opened | Closed | Log | AssetMaterialization | AssetCheck | CustomMessage | ExternalStream
 )
 
+_Item = TypeVar("_Item", default=_AnyMessage)
+
 @final
-class Batch:
+class Batch(Generic[_Item]):
     """Messages that are made when they are asked for."""
 
     def __len__(self) -> int: ...
     @overload
-    def __getitem__(self, key: int, /) -> _AnyMessage: ...
+    def __getitem__(self, key: int, /) -> _Item: ...
     @overload
-    def __getitem__(self, key: slice, /) -> Batch: ...
+    def __getitem__(self, key: slice, /) -> Batch[_Item]: ...
+
+@final
+class OrdinaryOutput:
+    """A line that is no message, from a channel that ordinary output shares with messages.
+
+    Args:
+        text: The line, without its newline. What is not UTF-8 in it is replaced.
+    """
+
+    __match_args__: ClassVar[tuple[str]] = ("text",)
+    def __new__(cls, text: str) -> Self: ...
+    @property
+    def text(self) -> str:
+        """The line."""
+
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class MessageDecoder:
+    """Decodes messages from bytes that are pushed into it; reads nothing and waits for nothing.
+
+    For channels that the caller reads: object stores, the logs of a container, a pipe.
+
+    Args:
+        shared: Whether ordinary output goes through the same channel, as through stdout. Then a
+            line that does not claim to be a message comes out as :class:`OrdinaryOutput`. Else it
+            is set aside and counted as rejected.
+        max_line: The longest line that is read, in bytes.
+    """
+
+    def __new__(cls, *, shared: bool = False, max_line: int = ...) -> Self: ...
+    def push(self, data: bytes | str) -> Batch[_AnyMessage | OrdinaryOutput]:
+        """Return the messages of the lines that are whole now.
+
+        What stands behind the last newline waits for the rest of its line.
+
+        Args:
+            data: What comes next in the channel. Bytes may end within a character.
+
+        Raises:
+            ValueError: The decoder is finished.
+        """
+
+    def end_chunk(self) -> Batch[_AnyMessage | OrdinaryOutput]:
+        """Say that a chunk ends here, and return what stood behind its last newline.
+
+        Chunks end without a newline, and no message spans two of them.
+
+        Raises:
+            ValueError: The decoder is finished.
+        """
+
+    def finish(self) -> Batch[_AnyMessage | OrdinaryOutput]:
+        """Say that nothing more comes, and return what stood behind the last newline.
+
+        Raises:
+            ValueError: The decoder is finished already.
+        """
+
+    @property
+    def report(self) -> DeliveryReport:
+        """What has arrived so far, and what has not."""
 
 @final
 class MessageReader:

@@ -1,7 +1,9 @@
 //! The Python binding: extract, detach, one call of the engine, wrap.
 
+mod batch;
 mod channel;
 mod context;
+mod decoder;
 mod encode;
 mod error;
 mod fork;
@@ -17,8 +19,10 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _ironpipe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    batch::register(module)?;
     channel::register(module)?;
     context::register(module)?;
+    decoder::register(module)?;
     encode::register(module)?;
     fork::register(module)?;
     messages::register(module)?;

@@ -2,25 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use ironpipe::framing::MAX_LINE;
 use ironpipe::protocol::envelope::Method;
-use ironpipe::reader::{MessageReader as Reader, OwnedMessage, ReaderHandle, Step, TailOptions};
+use ironpipe::reader::{MessageReader as Reader, ReaderHandle, Step, TailOptions};
 use ironpipe::writer::fork::generation;
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyDict, PySlice};
+use pyo3::types::PyDict;
 
+use crate::batch::{Batch, Kept};
 use crate::error::to_python;
 use crate::messages::{params_dict, wrap};
 use crate::report::DeliveryReport;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<MessageReader>()?;
-    module.add_class::<Batch>()?;
     module.add_class::<ParamsIterator>()?;
     module.add_function(wrap_pyfunction!(read_messages, module)?)?;
     module.add_function(wrap_pyfunction!(tail_messages, module)?)
@@ -196,7 +196,7 @@ impl MessageReader {
                 let before = messages.len();
                 while messages.len() < max {
                     let Some(message) = reader.take() else { break };
-                    messages.push(message.to_owned());
+                    messages.push(Kept::Message(message.to_owned()));
                 }
                 (messages.len() > before).then_some(())
             });
@@ -210,12 +210,7 @@ impl MessageReader {
             // What has arrived comes along; nothing more is waited for.
             until = Some(Instant::now());
         }
-        Ok(Batch {
-            start: 0,
-            step: 1,
-            length: messages.len(),
-            messages: Arc::new(messages),
-        })
+        Ok(Batch::new(messages))
     }
 
     #[pyo3(signature = (method = None))]
@@ -292,72 +287,5 @@ impl ParamsIterator {
                 }
             }
         })
-    }
-}
-
-/// Messages that are made when they are asked for: ten thousand objects made at once cost more
-/// than the same made one by one, because the cycle collector looks at them again and again.
-#[pyclass(frozen, sequence, module = "ironpipe")]
-pub struct Batch {
-    /// Shared with the slices of this batch.
-    messages: Arc<Vec<OwnedMessage>>,
-    /// Those of them that are in this one: invariant: `start + i * step` is a place in `messages`
-    /// for each `i` below `length`.
-    start: isize,
-    step: isize,
-    length: usize,
-}
-
-/// What stands between the brackets.
-#[derive(FromPyObject)]
-enum Place<'py> {
-    Slice(Bound<'py, PySlice>),
-    Index(isize),
-}
-
-#[pymethods]
-impl Batch {
-    fn __len__(&self) -> usize {
-        self.length
-    }
-
-    fn __getitem__<'py>(&self, py: Python<'py>, place: Place<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match place {
-            Place::Index(index) => self.message(py, index),
-            Place::Slice(slice) => {
-                let part = slice.indices(self.length as isize)?;
-                let batch = Batch {
-                    messages: self.messages.clone(),
-                    start: self.start + part.start * self.step,
-                    step: self.step.saturating_mul(part.step),
-                    length: part.slicelength,
-                };
-                Ok(Bound::new(py, batch)?.into_any())
-            }
-        }
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Batch of {} messages>", self.length)
-    }
-}
-
-impl Batch {
-    fn message<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
-        let length = self.length;
-        let place = match index {
-            0.. => Some(index.unsigned_abs()),
-            _ => length.checked_sub(index.unsigned_abs()),
-        };
-        let message = place.filter(|&place| place < length).and_then(|place| {
-            let at = self.start + place as isize * self.step;
-            self.messages.get(at.unsigned_abs())
-        });
-        match message {
-            Some(message) => wrap(py, message.get()),
-            None => Err(PyIndexError::new_err(format!(
-                "index {index} is outside a batch of {length}"
-            ))),
-        }
     }
 }

@@ -23,11 +23,13 @@ pub enum Repair {
     Params,
     /// The stamp that numbers the message is not one; the message counts as not numbered.
     Stamp,
+    /// Where ordinary output shares the channel: some stood before the message on its line.
+    OutputBefore,
 }
 
 impl Repair {
     /// All of them.
-    pub const ALL: [Repair; 8] = [
+    pub const ALL: [Repair; 9] = [
         Repair::BlankLine,
         Repair::CarriageReturn,
         Repair::ByteOrderMark,
@@ -36,6 +38,7 @@ impl Repair {
         Repair::Severity,
         Repair::Params,
         Repair::Stamp,
+        Repair::OutputBefore,
     ];
 
     /// What a report calls it.
@@ -49,13 +52,14 @@ impl Repair {
             Repair::Severity => "severity not in capitals",
             Repair::Params => "params of a wrong type on opened or closed",
             Repair::Stamp => "unreadable message number",
+            Repair::OutputBefore => "output before a message on its line",
         }
     }
 }
 
 /// A set of [`Repair`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Repairs(u8);
+pub struct Repairs(u16);
 
 impl Repairs {
     /// Whether nothing was mended.
@@ -65,14 +69,14 @@ impl Repairs {
 
     /// Adds one.
     pub fn add(&mut self, repair: Repair) {
-        self.0 |= 1 << repair as u8;
+        self.0 |= 1 << repair as u16;
     }
 
     /// Those in the set.
     pub fn iter(self) -> impl Iterator<Item = Repair> {
         Repair::ALL
             .into_iter()
-            .filter(move |&repair| self.0 & 1 << repair as u8 != 0)
+            .filter(move |&repair| self.0 & 1 << repair as u16 != 0)
     }
 }
 
