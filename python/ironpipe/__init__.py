@@ -45,7 +45,22 @@ if TYPE_CHECKING:
         read_messages,
         tail_messages,
     )
-    from ironpipe._loaders import PipesContextLoader, PipesDefaultContextLoader
+    from ironpipe._loaders import (
+        PipesContextLoader,
+        PipesDefaultContextLoader,
+        to_asset_key_path,
+    )
+    from ironpipe._log_writers import (
+        ExcThread,
+        PipesDefaultLogWriter,
+        PipesDefaultLogWriterChannel,
+        PipesLogWriter,
+        PipesLogWriterChannel,
+        PipesStdioFileLogWriter,
+        PipesStdioFileLogWriterChannel,
+        PipesStdioLogWriter,
+        PipesStdioLogWriterChannel,
+    )
     from ironpipe._params import (
         DAGSTER_PIPES_CLI_PARSER,
         PipesCliArgsParamsLoader,
@@ -57,6 +72,10 @@ if TYPE_CHECKING:
         decode_param,
         encode_env_var,
         encode_param,
+    )
+    from ironpipe._prefect import (
+        PipesPrefectLogsMessageWriter,
+        PipesPrefectLogsMessageWriterChannel,
     )
     from ironpipe._protocol import (
         DAGSTER_PIPES_CONTEXT_CLI_ARGUMENT,
@@ -72,12 +91,14 @@ if TYPE_CHECKING:
     )
     from ironpipe._session import open_session
     from ironpipe._types import (
+        Message,
         Method,
         PipesAssetCheckSeverity,
         PipesContextData,
         PipesDataProvenance,
         PipesException,
         PipesExtras,
+        PipesLogWriterOpenedData,
         PipesMessage,
         PipesMetadataRawValue,
         PipesMetadataType,
@@ -86,6 +107,7 @@ if TYPE_CHECKING:
         PipesParams,
         PipesPartitionKeyRange,
         PipesTimeWindow,
+        T_LogChannel,
         T_MessageChannel,
     )
     from ironpipe._writers import (
@@ -116,8 +138,10 @@ __all__ = [
     "DagsterPipesError",
     "DagsterPipesWarning",
     "DeliveryReport",
+    "ExcThread",
     "ExternalStream",
     "Log",
+    "Message",
     "MessageDecoder",
     "MessageReader",
     "Method",
@@ -133,11 +157,16 @@ __all__ = [
     "PipesDataProvenance",
     "PipesDatabricksNotebookWidgetsParamsLoader",
     "PipesDefaultContextLoader",
+    "PipesDefaultLogWriter",
+    "PipesDefaultLogWriterChannel",
     "PipesDefaultMessageWriter",
     "PipesEnvVarParamsLoader",
     "PipesException",
     "PipesExtras",
     "PipesFileMessageWriterChannel",
+    "PipesLogWriter",
+    "PipesLogWriterChannel",
+    "PipesLogWriterOpenedData",
     "PipesMappingParamsLoader",
     "PipesMessage",
     "PipesMessageWriter",
@@ -149,10 +178,17 @@ __all__ = [
     "PipesParams",
     "PipesParamsLoader",
     "PipesPartitionKeyRange",
+    "PipesPrefectLogsMessageWriter",
+    "PipesPrefectLogsMessageWriterChannel",
+    "PipesStdioFileLogWriter",
+    "PipesStdioFileLogWriterChannel",
+    "PipesStdioLogWriter",
+    "PipesStdioLogWriterChannel",
     "PipesStreamMessageWriterChannel",
     "PipesTimeWindow",
     "Rejected",
     "Session",
+    "T_LogChannel",
     "T_MessageChannel",
     "WriterReport",
     "decode_env_var",
@@ -164,6 +200,7 @@ __all__ = [
     "open_session",
     "read_messages",
     "tail_messages",
+    "to_asset_key_path",
 ]
 
 # The module that each name is loaded from when it is first used (PEP 562).
@@ -190,7 +227,18 @@ _HOMES = {
         "read_messages",
         "tail_messages",
     ),
-    "_loaders": ("PipesContextLoader", "PipesDefaultContextLoader"),
+    "_loaders": ("PipesContextLoader", "PipesDefaultContextLoader", "to_asset_key_path"),
+    "_log_writers": (
+        "ExcThread",
+        "PipesDefaultLogWriter",
+        "PipesDefaultLogWriterChannel",
+        "PipesLogWriter",
+        "PipesLogWriterChannel",
+        "PipesStdioFileLogWriter",
+        "PipesStdioFileLogWriterChannel",
+        "PipesStdioLogWriter",
+        "PipesStdioLogWriterChannel",
+    ),
     "_params": (
         "DAGSTER_PIPES_CLI_PARSER",
         "PipesCliArgsParamsLoader",
@@ -203,6 +251,7 @@ _HOMES = {
         "encode_env_var",
         "encode_param",
     ),
+    "_prefect": ("PipesPrefectLogsMessageWriter", "PipesPrefectLogsMessageWriterChannel"),
     "_protocol": (
         "DAGSTER_PIPES_CONTEXT_CLI_ARGUMENT",
         "DAGSTER_PIPES_CONTEXT_ENV_VAR",
@@ -217,12 +266,14 @@ _HOMES = {
     ),
     "_session": ("open_session",),
     "_types": (
+        "Message",
         "Method",
         "PipesAssetCheckSeverity",
         "PipesContextData",
         "PipesDataProvenance",
         "PipesException",
         "PipesExtras",
+        "PipesLogWriterOpenedData",
         "PipesMessage",
         "PipesMetadataRawValue",
         "PipesMetadataType",
@@ -231,6 +282,7 @@ _HOMES = {
         "PipesParams",
         "PipesPartitionKeyRange",
         "PipesTimeWindow",
+        "T_LogChannel",
         "T_MessageChannel",
     ),
     "_writers": (

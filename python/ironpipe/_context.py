@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from ironpipe import _ironpipe
 from ironpipe._errors import DagsterPipesWarning
-from ironpipe._writers import engine_channel
+from ironpipe._writers import captures, engine_channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,7 +180,9 @@ class PipesContext:
             self._data: PipesContextData = stack.enter_context(
                 context_loader.load_context(context_params)
             )
+            begun = len(captures)
             channel = stack.enter_context(message_writer.open(messages_params))
+            self._captures = captures[begun:]
             self._message_channel = channel
             self._engine = _ironpipe.Context(self._data, engine_channel(channel))
             self._engine.opened(message_writer.get_opened_payload())
@@ -213,8 +215,13 @@ class PipesContext:
         """
         if self._engine.is_closed:
             return
-        with self._io_stack:
-            self._engine.close(exc)
+        # Each step is done, whichever fails before it: what was printed is sent, then the last
+        # message, then the channel closes.
+        with ExitStack() as steps:
+            steps.callback(self._io_stack.close)
+            steps.callback(self._engine.close, exc)
+            for stop in self._captures:
+                steps.callback(stop)
 
     @property
     def is_closed(self) -> bool:

@@ -3,7 +3,7 @@
 Messages, readers and reports are public through :mod:`ironpipe`; the rest is for its modules.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import (
@@ -39,12 +39,15 @@ __all__ = [
     "ParamsIterator",
     "Rejected",
     "Session",
+    "StdioCapture",
     "WriterReport",
     "__version__",
+    "asset_key_parts",
     "decode_message",
     "decode_param",
     "dumps",
     "encode_param",
+    "new_context",
     "read_context",
     "read_messages",
     "tail_messages",
@@ -87,6 +90,23 @@ def read_context(path: str, /) -> Any:
     Raises:
         OSError: It can't be read.
         DagsterPipesError: It is not JSON, or larger than 64 MiB.
+    """
+
+def asset_key_parts(asset_key: str, /) -> list[str]:
+    """Return the parts of an asset key."""
+
+def new_context(
+    asset_keys: Sequence[str] | None,
+    partition_key: str | None,
+    run_id: str | None,
+    job_name: str | None,
+    retry_number: int,
+    /,
+) -> dict[str, Any]:
+    """Return the context of a hosted process, with all the keys that Dagster writes.
+
+    What is None is what Dagster says where there is nothing to say; the id of the run is then a
+    random one.
     """
 
 # Writing.
@@ -137,6 +157,28 @@ class Channel:
 
     def close(self) -> None:
         """Stop capturing and close the file."""
+
+@final
+class StdioCapture:
+    """A stream whose text goes to a file as well as to where it went before.
+
+    Args:
+        stream: ``stdout`` or ``stderr``.
+        path: The file, which must be there; text is appended to it, in UTF-8.
+
+    Raises:
+        OSError: The stream can't be captured.
+    """
+
+    def __new__(cls, stream: str, path: str, /) -> Self: ...
+    def finish(self) -> None:
+        """Turn the stream back. Then all that was written to it is in the file.
+
+        What has been buffered should be flushed before. Further calls do nothing.
+
+        Raises:
+            OSError: What was captured could not be written to the file.
+        """
 
 @final
 class LineWriter:

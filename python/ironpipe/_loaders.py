@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 # The type itself, with the parameters that a type checker wants to see.
 _Dict: type[dict[str, Any]] = dict
 
-__all__ = ["PipesContextLoader", "PipesDefaultContextLoader"]
+__all__ = ["PipesContextLoader", "PipesDefaultContextLoader", "to_asset_key_path"]
+
+
+def to_asset_key_path(asset_key: str) -> list[str]:
+    r"""Return the parts of an asset key.
+
+    Args:
+        asset_key: The parts joined by ``/``. A ``\`` makes the next character an ordinary one.
+    """
+    return _ironpipe.asset_key_parts(asset_key)
 
 
 class PipesContextLoader(ABC):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from ironpipe._ironpipe import Session
+from ironpipe._ironpipe import Session, new_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,28 +53,6 @@ def open_session(
         OSError: The session's files can't be made.
     """
     if context is None:
-        keys = None if asset_keys is None else list(asset_keys)
-        context = {
-            "asset_keys": keys,
-            "code_version_by_asset_key": None if keys is None else dict.fromkeys(keys),
-            "provenance_by_asset_key": None if keys is None else dict.fromkeys(keys),
-            "partition_key": partition_key,
-            "partition_key_range": None
-            if partition_key is None
-            else {"start": partition_key, "end": partition_key},
-            "partition_time_window": None,
-            "run_id": run_id or _new_run_id(),
-            "job_name": job_name,
-            "retry_number": retry_number,
-            "extras": {} if extras is None else dict(extras),
-        }
+        context = new_context(asset_keys, partition_key, run_id, job_name, retry_number)
+        context["extras"] = dict(extras or {})
     return Session(context, include_stdio=include_stdio)
-
-
-def _new_run_id() -> str:
-    """A random UUID, which is what Dagster's run ids are, without loading ``uuid`` for it."""
-    digits = bytearray(os.urandom(16))
-    digits[6] = digits[6] & 0x0F | 0x40
-    digits[8] = digits[8] & 0x3F | 0x80
-    text = digits.hex()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 
+from ironpipe._writers import captures
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import TextIO
 
     from ironpipe import _ironpipe
 
-__all__ = ["captured", "flush", "flush_all"]
+__all__ = ["captured", "ending", "flush", "flush_all"]
 
 
 @contextmanager
@@ -28,16 +30,29 @@ def captured(channel: _ironpipe.Channel) -> Generator[None]:
     Raises:
         OSError: The streams can't be captured, or what was captured could not be sent.
     """
+    channel.capture()
+    with ending(channel.stop_capture):
+        yield
+
+
+@contextmanager
+def ending(stop: Callable[[], None]) -> Generator[None]:
+    """Call ``stop`` at the end of the block; before that if the session or the process ends.
+
+    Args:
+        stop: Ends a capture. It may be called several times.
+    """
     import atexit
 
-    channel.capture()
+    captures.append(stop)
     # A process that ends without closing would leave its last words in the pipe.
-    atexit.register(channel.stop_capture)
+    atexit.register(stop)
     try:
         yield
     finally:
-        atexit.unregister(channel.stop_capture)
-        channel.stop_capture()
+        atexit.unregister(stop)
+        captures.remove(stop)
+        stop()
 
 
 def flush() -> None:

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Optional, TypeAlias, TypedDict, TypeVar
 
+from ironpipe._ironpipe import (
+    AssetCheck,
+    AssetMaterialization,
+    Closed,
+    CustomMessage,
+    ExternalStream,
+    Log,
+    Opened,
+)
+
 __all__ = [
+    "Message",
     "Method",
     "PipesAssetCheckSeverity",
     "PipesContextData",
@@ -27,6 +38,11 @@ __all__ = [
     "T_LogChannel",
     "T_MessageChannel",
 ]
+
+# What a reader gives.
+Message: TypeAlias = (
+    Opened | Closed | Log | AssetMaterialization | AssetCheck | CustomMessage | ExternalStream
+)
 
 PipesExtras: TypeAlias = Mapping[str, Any]
 PipesParams: TypeAlias = Mapping[str, Any]

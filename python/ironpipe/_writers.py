@@ -18,7 +18,7 @@ from ironpipe._errors import DagsterPipesError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
     from typing import Any, Generic, TextIO, TypeVar
 
@@ -41,6 +41,10 @@ __all__ = [
     "PipesMessageWriterChannel",
     "PipesStreamMessageWriterChannel",
 ]
+
+
+# What ends the captures of output that are under way.
+captures: list[Callable[[], None]] = []
 
 
 class PipesMessageWriter(_GenericWriter["T_MessageChannel"]):

@@ -125,6 +125,15 @@ def test_messages_that_can_not_be_written(path: str, error: str, tmp_path: Path)
     assert last == f"{error}{str(where)!r}"
 
 
+@pytest.mark.parametrize(
+    "opens",
+    [ironpipe.PipesFileMessageWriterChannel, ironpipe.read_messages, ironpipe.tail_messages],
+)
+def test_a_path_that_no_system_has(opens: Any) -> None:
+    with pytest.raises(ValueError, match="embedded null byte"):
+        opens("a\0b")
+
+
 def test_a_full_disk_in_the_middle(tmp_path: Path) -> None:
     program = """
 import resource, sys

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use ironpipe::Error;
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -23,6 +23,10 @@ static NOT_JSON_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 /// `FileNotFoundError` and its kin can be caught as such; all else is a `DagsterPipesError`.
 pub fn to_python(py: Python<'_>, error: Error) -> PyErr {
     match error {
+        // As Python's own `open` has it; no system call was made.
+        Error::Channel { path, .. } if path.to_string_lossy().contains('\0') => {
+            PyValueError::new_err("embedded null byte")
+        }
         Error::Channel { path, source, .. } => os_error(py, &source, &path),
         other => pipes_error(py, other.to_string()),
     }

@@ -1,6 +1,7 @@
 //! The Python binding: extract, detach, one call of the engine, wrap.
 
 mod batch;
+mod capture;
 mod channel;
 mod context;
 mod decoder;
@@ -20,6 +21,7 @@ use pyo3::prelude::*;
 fn _ironpipe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     batch::register(module)?;
+    capture::register(module)?;
     channel::register(module)?;
     context::register(module)?;
     decoder::register(module)?;

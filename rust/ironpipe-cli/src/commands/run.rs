@@ -162,10 +162,11 @@ fn code(ended: &Ended, report: &DeliveryReport) -> Code {
 
 fn context(args: &Args) -> Result<Vec<u8>, Failure> {
     let spec = ContextSpec {
-        asset_keys: args.asset_keys.clone(),
+        asset_keys: (!args.asset_keys.is_empty()).then(|| args.asset_keys.clone()),
         partition_key: args.partition_key.clone(),
         run_id: args.run_id.clone(),
         job_name: args.job_name.clone(),
+        retry_number: None,
         extras: args.extras.clone(),
     };
     let value = match &args.context {

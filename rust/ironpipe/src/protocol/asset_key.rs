@@ -52,6 +52,11 @@ impl AssetKey {
     pub fn parts(&self) -> &[String] {
         &self.parts
     }
+
+    /// The parts, taken out of it.
+    pub fn into_parts(self) -> Vec<String> {
+        self.parts
+    }
 }
 
 impl fmt::Display for AssetKey {

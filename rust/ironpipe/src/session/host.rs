@@ -228,15 +228,17 @@ fn write_all(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
 /// What is not given is what Dagster says where there is nothing to say: null, `{}`, 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContextSpec {
-    /// The assets that are to be made, as wire strings (`a/b`). With none the process may report
-    /// on any.
-    pub asset_keys: Vec<String>,
+    /// The assets that are to be made, as wire strings (`a/b`). Without this the step targets none,
+    /// and the process may report on any.
+    pub asset_keys: Option<Vec<String>>,
     /// The partition.
     pub partition_key: Option<String>,
     /// The id of the run; a random one by default.
     pub run_id: Option<String>,
     /// The name of the job.
     pub job_name: Option<String>,
+    /// How many times the step was retried before.
+    pub retry_number: Option<i64>,
     /// Any other values.
     pub extras: Vec<(String, Value)>,
 }
@@ -265,11 +267,11 @@ impl ContextSpec {
     /// Puts what is given into a context that came from elsewhere. Extras go to those that are
     /// there.
     pub fn apply(&self, fields: &mut Vec<(String, Value)>) {
-        if !self.asset_keys.is_empty() {
-            let keys = self.asset_keys.iter().cloned().map(Value::String);
+        if let Some(asset_keys) = &self.asset_keys {
+            let keys = asset_keys.iter().cloned().map(Value::String);
             set(fields, "asset_keys", Value::Array(keys.collect()));
             for field in ["code_version_by_asset_key", "provenance_by_asset_key"] {
-                let nulls = self.asset_keys.iter().map(|key| (key.clone(), Value::Null));
+                let nulls = asset_keys.iter().map(|key| (key.clone(), Value::Null));
                 set(fields, field, Value::Object(nulls.collect()));
             }
         }
@@ -284,6 +286,9 @@ impl ContextSpec {
             if let Some(value) = value {
                 set(fields, field, Value::String(value.clone()));
             }
+        }
+        if let Some(retries) = self.retry_number {
+            set(fields, "retry_number", Value::Int(retries));
         }
         if !self.extras.is_empty() {
             let at = fields.iter().position(|(key, _)| key == "extras");
@@ -431,10 +436,11 @@ mod tests {
     #[test]
     fn a_context_as_dagster_writes_it() {
         let spec = ContextSpec {
-            asset_keys: vec!["a/b".into()],
+            asset_keys: Some(vec!["a/b".into()]),
             partition_key: Some("p".into()),
             run_id: Some("r".into()),
             job_name: None,
+            retry_number: Some(2),
             extras: vec![("k".into(), Value::from(1))],
         };
         assert_eq!(
@@ -443,7 +449,7 @@ mod tests {
                 r#"{"asset_keys":["a/b"],"code_version_by_asset_key":{"a/b":null},"#,
                 r#""provenance_by_asset_key":{"a/b":null},"partition_key":"p","#,
                 r#""partition_key_range":{"start":"p","end":"p"},"partition_time_window":null,"#,
-                r#""run_id":"r","job_name":null,"retry_number":0,"extras":{"k":1}}"#
+                r#""run_id":"r","job_name":null,"retry_number":2,"extras":{"k":1}}"#
             )
         );
         let run_id = ContextSpec::default().to_value();

@@ -1,7 +1,7 @@
 //! What the orchestration side tells an external process about its step.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::bootstrap::ContextParams;
@@ -112,18 +112,17 @@ impl ContextData {
             location: path.display().to_string(),
             reason,
         };
-        let file = File::open(path).map_err(|error| fail(error.to_string()))?;
-        let mut json = Vec::new();
-        file.take(max_bytes.saturating_add(1))
-            .read_to_end(&mut json)
-            .map_err(|error| fail(error.to_string()))?;
-        if json.len() as u64 > max_bytes {
-            return Err(Error::Limit {
-                what: format!("the Pipes context in {}", path.display()),
-                limit: max_bytes,
-                option: "max_context_bytes",
-            });
-        }
+        let json = match read_limited(path, max_bytes) {
+            Ok(Some(json)) => json,
+            Ok(None) => {
+                return Err(Error::Limit {
+                    what: format!("the Pipes context in {}", path.display()),
+                    limit: max_bytes,
+                    option: "max_context_bytes",
+                });
+            }
+            Err(error) => return Err(fail(error.to_string())),
+        };
         ContextData::parse(&json).map_err(fail)
     }
 
@@ -403,6 +402,18 @@ impl ContextData {
             value => Ok(value),
         }
     }
+}
+
+/// The bytes of a file; none where there are more than `max_bytes`.
+///
+/// # Errors
+/// The system's.
+pub fn read_limited(path: &Path, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(max_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= max_bytes).then_some(bytes))
 }
 
 /// What a value must be, if it is neither null nor that.
