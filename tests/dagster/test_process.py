@@ -100,7 +100,7 @@ def test_a_grandchild_that_keeps_stderr_open_is_not_waited_for(
     code = (
         "import os, subprocess, sys\n"
         f"os.mkfifo({str(fifo)!r})\n"
-        f"subprocess.Popen(['sh', '-c', 'read line < {fifo}'])\n"
+        f"subprocess.Popen(['sh', '-c', 'read line < {fifo}'], start_new_session=True)\n"
         "sys.stderr.write('last words\\n')\n"
         "sys.exit(5)\n"
     )

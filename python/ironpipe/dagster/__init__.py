@@ -9,10 +9,12 @@ a report that says which, instead of passing without it.
 try:
     from ._client import PipesSubprocessClient
 except ModuleNotFoundError as error:
-    if error.name not in ("dagster", "dagster_pipes"):
+    if error.name not in ("dagster", "dagster_pipes", "psutil"):
         raise
+    missing = "psutil" if error.name == "psutil" else "Dagster"
     raise ModuleNotFoundError(
-        "ironpipe.dagster needs Dagster, which is not installed: pip install 'ironpipe[dagster]'",
+        f"ironpipe.dagster needs {missing}, which is not installed:"
+        " pip install 'ironpipe[dagster]'",
         name=error.name,
     ) from error
 from ._errors import MessagesLostError, ProcessFailedError
@@ -20,6 +22,7 @@ from ._handler import PipesMessageHandler
 from ._policy import OnIncomplete
 from ._readers import PipesFileMessageReader, PipesTempFileMessageReader
 from ._session import PipesSession, open_pipes_session
+from ._stream import ResultStream
 
 __all__ = [
     "MessagesLostError",
@@ -30,5 +33,6 @@ __all__ = [
     "PipesSubprocessClient",
     "PipesTempFileMessageReader",
     "ProcessFailedError",
+    "ResultStream",
     "open_pipes_session",
 ]

@@ -1,20 +1,30 @@
 """The client that runs an external process on this machine."""
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import cast
 
 import dagster
 from dagster import PipesClientCompletedInvocation
-from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster import _check as check
 from dagster_pipes import PipesExtras
 
 from ._bootstrap import bootstrap_environment
 from ._errors import ProcessFailedError
+from ._handler import PipesMessageHandler
+from ._interrupts import HeldInterrupts
 from ._policy import OnIncomplete, check_on_incomplete
 from ._process import ExternalProcess
 from ._readers import PipesTempFileMessageReader
-from ._session import open_pipes_session
-from ._types import AnyContext
+from ._session import PipesSession, op_context_of, open_pipes_session, require_results
+from ._stream import ResultStream
+from ._types import AnyContext, Context, Result
+
+# How long what a process reported may take to be stored before an interruption ends that, too.
+_STORE_SECONDS = 30.0
 
 
 class PipesSubprocessClient(dagster.PipesSubprocessClient):
@@ -27,10 +37,12 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
             ``dagster.PipesTempFileContextInjector``.
         message_reader: Takes the messages from it: one of ours, an official one or your own. By
             default :py:class:`PipesTempFileMessageReader`.
-        forward_termination: Whether to send it SIGINT if this process is interrupted.
+        forward_termination: Whether to end it, and all it has started, if the step is interrupted
+            or fails: by SIGINT, then SIGTERM, then SIGKILL. If not, it runs on.
         forward_stdio: Whether its stdout and stderr go where those of this process go (in a run:
             to the compute logs).
         termination_timeout_seconds: How long to wait for its end after that SIGINT.
+        kill_timeout_seconds: How long to wait after SIGTERM, before SIGKILL.
         on_incomplete: What to do where messages were lost. By default what the reader was made
             with, then the environment variable ``IRONPIPE_ON_INCOMPLETE``, then ``"fail"``.
         keep_partial_results: Whether, when the step fails, the results that did arrive are stored
@@ -47,6 +59,7 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
         forward_stdio: bool = True,
         termination_timeout_seconds: float = 20,
         *,
+        kill_timeout_seconds: float = 5,
         on_incomplete: OnIncomplete | None = None,
         keep_partial_results: bool = False,
     ):
@@ -58,6 +71,9 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
             forward_termination=forward_termination,
             forward_stdio=forward_stdio,
             termination_timeout_seconds=termination_timeout_seconds,
+        )
+        self.kill_timeout_seconds = check.numeric_param(
+            kill_timeout_seconds, "kill_timeout_seconds"
         )
         self.on_incomplete: OnIncomplete | None = check_on_incomplete(on_incomplete)
         self.keep_partial_results = keep_partial_results
@@ -92,7 +108,76 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
             MessagesLostError: It did not fail, but messages were lost.
             OSError: It can't be started.
         """
+        with self._launched(context, extras, command, env, cwd) as (session, process):
+            process.wait()
+        return PipesClientCompletedInvocation(session)
+
+    def stream(
+        self,
+        *,
+        context: AnyContext,
+        extras: PipesExtras | None = None,
+        command: str | Sequence[str],
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> ResultStream:
+        """Runs a command, and gives what it reports while it goes on.
+
+        For ``yield from client.stream(...)`` in an asset: Dagster then stores each result when it
+        arrives, not when the process has ended. The process starts when the first result is asked
+        for.
+
+        Args:
+            context: The context of the executing op, asset or asset check.
+            extras: Anything (JSON) to hand to the process.
+            command: As for ``subprocess.Popen``; nothing goes through a shell.
+            env: Variables for the process, beside those of the client.
+            cwd: The directory to run it in.
+
+        Returns:
+            The results, in order; at the end the implicit ones, for the selected assets that
+            nothing was reported for. Then it raises what :py:meth:`run` would, or holds what
+            ``run`` would return as its ``invocation``.
+        """
+        context = op_context_of(context)
+        # Also where the stream is forgotten, and nothing runs at all.
+        require_results(context)
+        results = self._results(context, extras, command, env, cwd)
+        return ResultStream(results, context)
+
+    def _results(
+        self,
+        context: Context,
+        extras: PipesExtras | None,
+        command: str | Sequence[str],
+        env: Mapping[str, str] | None,
+        cwd: str | None,
+    ) -> Generator[Result, None, PipesClientCompletedInvocation]:
+        with self._launched(context, extras, command, env, cwd) as (session, process):
+            handler = cast("PipesMessageHandler", session.message_handler)
+            process.when_ended(handler.wake)
+            while handler.wait_for_result():
+                yield from handler.take_each_result()
+        yield from session.get_results()
+        handler.give_back_results()
+        return PipesClientCompletedInvocation(session)
+
+    @contextmanager
+    def _launched(
+        self,
+        context: AnyContext,
+        extras: PipesExtras | None,
+        command: str | Sequence[str],
+        env: Mapping[str, str] | None,
+        cwd: str | None,
+    ) -> Generator[tuple[PipesSession, ExternalProcess], None, None]:
+        """Runs a command while the block runs, and sees to its end.
+
+        An exception in the block ends the process. At the end of the block the process has ended
+        well and everything it sent has been read, or there is an exception.
+        """
         with (
+            HeldInterrupts() as interrupts,
             open_pipes_session(
                 context=context,
                 context_injector=self.context_injector,
@@ -107,22 +192,41 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
                 cwd=cwd or self.cwd,
                 env={**os.environ, **self.env, **(env or {}), **bootstrap},
                 forward_stdio=self.forward_stdio,
+                watch=self.forward_termination,
             ) as process,
         ):
+            tell = _Log(session.context)
+            steps = (
+                (signal.SIGINT, self.termination_timeout_seconds),
+                (signal.SIGTERM, self.kill_timeout_seconds),
+            )
             try:
+                yield session, process
                 returncode = process.wait()
-            except DagsterExecutionInterruptedError:
+            except BaseException:
                 if self.forward_termination:
-                    self._forward_termination(context, process)
+                    interrupts.hold(sum(seconds for _, seconds in steps) + _STORE_SECONDS)
+                    tell.info("[pipes] execution interrupted, sending SIGINT to subprocess.")
+                    process.terminate(steps, tell.warning)
                 raise
             if returncode != 0:
+                # What a failed process has started would go on beside its retry.
+                process.terminate(steps[1:], tell.warning)
                 raise ProcessFailedError(returncode, process.stderr_tail)
-        return PipesClientCompletedInvocation(session)
+            if leftovers := process.leftovers():
+                tell.info(f"[ironpipe] the external process left running: {leftovers}.")
 
-    def _forward_termination(self, context: AnyContext, process: ExternalProcess) -> None:
-        context.log.info("[pipes] execution interrupted, sending SIGINT to subprocess.")
-        if not process.interrupt(self.termination_timeout_seconds):
-            context.log.warning(
-                "[pipes] the subprocess did not end within"
-                f" {self.termination_timeout_seconds} seconds of SIGINT; it may still be running."
-            )
+
+class _Log:
+    """The step's log, where a message that can't be stored must stop nothing."""
+
+    def __init__(self, context: Context):
+        self._context = context
+
+    def info(self, text: str) -> None:
+        with contextlib.suppress(Exception):
+            self._context.log.info(text)
+
+    def warning(self, text: str) -> None:
+        with contextlib.suppress(Exception):
+            self._context.log.warning(text)

@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -51,6 +51,8 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         }
         # How many results were handed out while the session was open.
         self._taken = 0
+        # Whether nobody is to wait for results any more.
+        self._awake = False
         # What the step can take, asked for once; None in an op without assets.
         self._asset_keys: AbstractSet[AssetKey] | None = None
         self._check_names: Mapping[AssetKey, AbstractSet[str]] = {}
@@ -99,6 +101,33 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         results = self.get_remaining_results()
         self._taken += len(results)
         return results
+
+    def take_each_result(self) -> Iterator[Result]:
+        """The same, but each counts as handed out only when it is asked for."""
+        for result in self.get_remaining_results():
+            self._taken += 1
+            yield result
+
+    def give_back_results(self) -> None:
+        """Forgets which results were handed out."""
+        self._taken = 0
+
+    def wait_for_result(self) -> bool:
+        """Waits until there is a result that was not handed out, or :py:meth:`wake` was called.
+
+        Returns:
+            Whether to go on waiting after that result: False once ``wake`` was called.
+        """
+        results = self._result_queue
+        with results.not_empty:
+            results.not_empty.wait_for(lambda: self._awake or len(results.queue) > self._taken)
+            return not self._awake
+
+    def wake(self) -> None:
+        """Ends the waiting for results, now and later."""
+        with self._result_queue.not_empty:
+            self._awake = True
+            self._result_queue.not_empty.notify_all()
 
     def get_remaining_results(self) -> Sequence[Result]:
         """The results that were not handed out yet. May be asked again."""

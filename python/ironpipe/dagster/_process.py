@@ -1,22 +1,35 @@
-"""The external process, and what it writes to stderr."""
+"""The external process, from its launch to its end."""
 
-import contextlib
-import fcntl
 import os
-import select
+import secrets
 import signal
 import subprocess
 import sys
-import termios
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
-_TAIL_BYTES = 16 * 1024
-_TAIL_LINES = 20
+from ._stderr import StderrTee
+from ._tree import ProcessTree, describe, has_group
+from ._watchdog import Watchdog
+
+MARK_ENV_VAR = "IRONPIPE_PROCESS"
+"""Tells what an external process has started, whoever its parent may be."""
+
+# Once the process itself has ended, how long what it left may take before it gets SIGTERM.
+_AFTERMATH_SECONDS = 1.0
+# SIGKILL can't be refused, but the kernel may take its time.
+_KILL_SECONDS = 5.0
+# How often to look for the end of processes that are not our children: nobody tells of it.
+_LOOK_SECONDS = 0.02
 
 
 class ExternalProcess:
     """A running external process. Its stdout and stderr never fill up and block it.
+
+    It leads a session and a process group of its own. So it is out of reach of Ctrl-C in this
+    process's terminal, which :py:meth:`terminate` passes on; and it may still read from that
+    terminal, which one in a background group may not.
 
     Args:
         command: As for ``subprocess.Popen``; nothing goes through a shell.
@@ -24,6 +37,7 @@ class ExternalProcess:
         env: Its whole environment.
         forward_stdio: Whether its output goes where this process's output goes (in a run: to the
             compute logs). If not, it is dropped.
+        watch: Whether it is ended when this process is killed.
 
     Raises:
         OSError: It can't be started.
@@ -36,19 +50,24 @@ class ExternalProcess:
         cwd: str | None,
         env: Mapping[str, str],
         forward_stdio: bool,
+        watch: bool = True,
     ):
-        self._stderr = _StderrTee(forward=forward_stdio)
+        mark = (MARK_ENV_VAR, secrets.token_hex(8))
+        self._stderr = StderrTee(forward=forward_stdio)
         try:
             self._process = subprocess.Popen(
                 command,
                 cwd=cwd,
-                env=env,
+                env={**env, mark[0]: mark[1]},
                 stdout=None if forward_stdio else subprocess.DEVNULL,
                 stderr=self._stderr.write_end,
+                start_new_session=True,
             )
         except BaseException:
             self._stderr.abandon()
             raise
+        self._watchdog = Watchdog(self._process.pid) if watch else None
+        self._tree = ProcessTree(self._process.pid, mark)
         self._stderr.start()
 
     def __enter__(self) -> "ExternalProcess":
@@ -56,137 +75,111 @@ class ExternalProcess:
 
     def __exit__(self, *_: object) -> None:
         """Ends the watch over it. Does not end the process."""
+        if self._watchdog is not None:
+            self._watchdog.dismiss()
         self._stderr.release()
+        if self.has_ended:
+            self._process.wait()
 
-    def wait(self) -> int:
-        """Waits for its end.
-
-        Returns:
-            The return code, negative for a signal.
-        """
-        returncode = self._process.wait()
-        self._stderr.drain()
-        return returncode
-
-    def interrupt(self, timeout: float) -> bool:
-        """Sends it SIGINT, so that it may end by itself.
-
-        Args:
-            timeout: How long to wait for that, in seconds.
-
-        Returns:
-            Whether it has ended.
-        """
-        self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            return False
-        self._stderr.drain()
-        return True
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process itself has ended."""
+        return self._look(os.WNOHANG) is not None
 
     @property
     def stderr_tail(self) -> str:
         """The last lines that it wrote to stderr."""
         return self._stderr.tail
 
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Has a function called in another thread when the process has ended.
 
-class _StderrTee:
-    """Passes a process's stderr on to where ours goes, and remembers its end.
+        Args:
+            call: The function.
+        """
 
-    A thread does it until the last holder of the pipe has closed it. That may be a grandchild
-    which outlives the process, so nobody waits for that thread: :py:meth:`drain` waits only for
-    what has been written by now.
-    """
+        def wait() -> None:
+            self._look()
+            call()
 
-    def __init__(self, *, forward: bool):
-        self._target: int | None = None
-        if forward:
-            # A copy, as an inheriting child would have: it goes on pointing to this step's
-            # compute log when descriptor 2 no longer does.
-            with contextlib.suppress(OSError):
-                self._target = os.dup(2)
-        self._read_end, self.write_end = os.pipe()
-        self._wake_read, self._wake_write = os.pipe()
-        self._drained = threading.Event()
-        self._released = False
-        self._kept = b""
+        threading.Thread(target=wait, name="ironpipe-process", daemon=True).start()
 
-    def start(self) -> None:
-        """Begins to pass on; the child has its end of the pipe."""
-        os.close(self.write_end)
-        threading.Thread(target=self._run, name="ironpipe-stderr", daemon=True).start()
+    def wait(self) -> int:
+        """Waits for its end, and for what it wrote to stderr.
 
-    def abandon(self) -> None:
-        """Closes everything; there is no child."""
-        for descriptor in (self.write_end, self._read_end, self._wake_read, self._wake_write):
-            os.close(descriptor)
-        self._close_target()
+        Returns:
+            The return code, negative for a signal.
+        """
+        returncode = self._look()
+        self._stderr.drain()
+        return 0 if returncode is None else returncode
 
-    def drain(self) -> None:
-        """Waits until everything that is in the pipe now has been passed on."""
-        self.release()
-        self._drained.wait()
+    def leftovers(self) -> str:
+        """Describes what it left running in its group; empty where there is nothing.
 
-    def release(self) -> None:
-        """Says that nobody will ask for more than is there now."""
-        if not self._released:
-            self._released = True
-            os.close(self._wake_write)
+        May be asked once it has ended.
+        """
+        self._process.wait()
+        # Looking through all processes takes milliseconds, asking for the group none.
+        return describe(self._tree.members()) if has_group(self._process.pid) else ""
 
-    @property
-    def tail(self) -> str:
-        """The last lines so far."""
-        lines = self._kept.decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join(f"  {line}" for line in lines)
+    def terminate(
+        self, steps: Sequence[tuple[signal.Signals, float]], tell: Callable[[str], None]
+    ) -> None:
+        """Ends it and all that it has started, by one signal after the other, SIGKILL at the end.
 
-    def _run(self) -> None:
-        poll = select.poll()
-        poll.register(self._read_end, select.POLLIN)
-        poll.register(self._wake_read, select.POLLIN)
-        # What is yet to be read before the drain is over, once it was asked for. A grandchild may
-        # go on writing, so to wait until the pipe is empty could take for ever.
-        left: int | None = None
+        What detached itself as a daemon does is left alone, and told of.
+
+        Args:
+            steps: The signals to try first, and how long to wait after each, in seconds. What
+                outlives the process itself gets the next signal a second after its end.
+            tell: Takes what there is to say, in words.
+        """
+        before = None
+        for signum, seconds in (*steps, (signal.SIGKILL, _KILL_SECONDS)):
+            if before is not None:
+                running = describe(self._tree.members())
+                tell(f"[ironpipe] still running after {before}: {running}. Sending {signum.name}.")
+            self._tree.send(signum)
+            if self._is_gone_within(seconds):
+                break
+            before = signum.name
+        else:
+            tell(f"[ironpipe] could not be ended: {describe(self._tree.members())}.")
+        if strays := describe(self._tree.strays()):
+            tell(f"[ironpipe] detached from the external process, and still running: {strays}.")
+        if self.has_ended:
+            self._stderr.drain()
+
+    def _is_gone_within(self, seconds: float) -> bool:
+        """Waits until nothing of the tree is left, and says whether that is so."""
+        deadline = time.monotonic() + seconds
+        ended = False
+        while True:
+            if self.has_ended:
+                if not self._tree.members():
+                    return True
+                if not ended:
+                    ended = True
+                    deadline = min(deadline, time.monotonic() + _AFTERMATH_SECONDS)
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
+
+    def _look(self, options: int = 0) -> int | None:
+        """The return code, once there is one. Waits for it, unless the options are otherwise.
+
+        The process is not reaped, so that its number stays its own: it is the group's as well.
+        """
+        if self._process.returncode is not None:
+            return self._process.returncode
+        if sys.platform == "darwin":  # knows it only from Python 3.13 on
+            return self._process.poll() if options else self._process.wait()
         try:
-            while True:
-                ready = {descriptor for descriptor, _ in poll.poll()}
-                if self._wake_read in ready:
-                    poll.unregister(self._wake_read)
-                    left = _readable(self._read_end)
-                if left is not None and left <= 0:
-                    self._drained.set()
-                if self._read_end in ready:
-                    data = os.read(self._read_end, 65536)
-                    if not data:
-                        break
-                    self._pass_on(data)
-                    left = None if left is None else left - len(data)
-                    if left is not None and left <= 0:
-                        self._drained.set()
-        finally:
-            self._drained.set()
-            os.close(self._read_end)
-            os.close(self._wake_read)
-            self._close_target()
-
-    def _pass_on(self, data: bytes) -> None:
-        self._kept = (self._kept + data)[-_TAIL_BYTES:]
-        rest = memoryview(data)
-        try:
-            while self._target is not None and rest:
-                rest = rest[os.write(self._target, rest) :]
-        except OSError:
-            # Nobody listens any more. The process must not notice: reading goes on.
-            self._close_target()
-
-    def _close_target(self) -> None:
-        if self._target is not None:
-            os.close(self._target)
-            self._target = None
-
-
-def _readable(descriptor: int) -> int:
-    """How many bytes stand in a pipe now."""
-    size = bytearray(4)
-    fcntl.ioctl(descriptor, termios.FIONREAD, size)
-    return int.from_bytes(size, sys.byteorder)
+            state = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | options)
+        except ChildProcessError:
+            # Reaped, by the thread that ends the watch or because SIGCHLD is ignored.
+            return self._process.wait()
+        if state is None:
+            return None
+        return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status

@@ -99,15 +99,11 @@ def open_pipes_session(
     Raises:
         MessagesLostError: Messages were lost, and no other exception is ending the block.
     """
-    if isinstance(context, AssetCheckExecutionContext):
-        context = context.op_execution_context
+    context = op_context_of(context)
     policy = resolve_on_incomplete(
         check_on_incomplete(on_incomplete), getattr(message_reader, "on_incomplete", None)
     )
-    if context.has_assets_def:
-        # The official defence against results that were forgotten.
-        context.set_requires_typed_event_stream(error_message=_FAIL_TO_YIELD_ERROR_MESSAGE)
-
+    require_results(context)
     context_data = build_external_execution_context_data(context, extras)
     handler = PipesMessageHandler(context, message_reader)
     session: PipesSession | None = None
@@ -148,6 +144,19 @@ def open_pipes_session(
             error=failure,
             before_failure=before_failure,
         )
+
+
+def op_context_of(context: AnyContext) -> Context:
+    """The context that Dagster's own Pipes functions take."""
+    if isinstance(context, AssetCheckExecutionContext):
+        return context.op_execution_context
+    return context
+
+
+def require_results(context: Context) -> None:
+    """The official defence against results that were forgotten: the step fails without them."""
+    if context.has_assets_def:
+        context.set_requires_typed_event_stream(error_message=_FAIL_TO_YIELD_ERROR_MESSAGE)
 
 
 def _warn_of_silence(

@@ -1,0 +1,60 @@
+"""Interruptions that come while an earlier one is being dealt with."""
+
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+from dagster._core.errors import DagsterExecutionInterruptedError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class HeldInterrupts:
+    """From :py:meth:`hold` to the end of the block, SIGINT and SIGTERM do not raise anything.
+
+    A second interruption is common: Ctrl-C reaches every process of the terminal, and Dagster's
+    executor passes it on to its steps as well. It must not cut short what the first one set off:
+    the end of the external process, and the storing of what it had reported.
+
+    An interruption that was held is raised when the block ends, unless one is ending it already.
+    Outside of the main thread, which alone is ever interrupted, nothing happens.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[signal.Signals, Any] = {}
+        self._until = 0.0
+        self._held: signal.Signals | None = None
+
+    def __enter__(self) -> "HeldInterrupts":
+        return self
+
+    def hold(self, seconds: float) -> None:
+        """Begins to hold them.
+
+        Args:
+            seconds: For how long. Later ones raise as ever, so that nothing is beyond Ctrl-C.
+        """
+        if self._handlers or threading.current_thread() is not threading.main_thread():
+            return
+        self._until = time.monotonic() + seconds
+        for signum in _SIGNALS:
+            self._handlers[signum] = signal.signal(signum, self._on_signal)
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        for signum, handler in self._handlers.items():
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
+        self._handlers.clear()
+        interrupted = isinstance(error, (KeyboardInterrupt, DagsterExecutionInterruptedError))
+        if self._held is not None and not interrupted:
+            signal.raise_signal(self._held)
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        handler = self._handlers.get(signal.Signals(signum))
+        if time.monotonic() < self._until or not callable(handler):
+            self._held = signal.Signals(signum)
+        else:
+            handler(signum, frame)
