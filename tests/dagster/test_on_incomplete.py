@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+import reliability
 from dagster_harness import Stored, asset_of, command, run, run_command
 from ironpipe.dagster import (
     MessagesLostError,
@@ -21,33 +22,16 @@ def outcome(client: PipesSubprocessClient, mode: str, instance: dg.DagsterInstan
     return run_command(client, command("misbehave.py", mode), instance=instance)
 
 
-@pytest.mark.parametrize(
-    ("mode", "policy", "success", "warnings"),
-    [
-        ("not-json", "strict", False, 0),
-        ("not-json", "fail", False, 0),
-        ("not-json", "warn", True, 1),
-        ("not-json", "ignore", True, 0),
-        ("blank-line", "strict", False, 1),
-        ("blank-line", "fail", True, 1),
-        ("blank-line", "warn", True, 1),
-        ("blank-line", "ignore", True, 0),
-        ("no-closed", "strict", False, 1),
-        ("no-closed", "fail", True, 1),
-        ("no-closed", "ignore", True, 1),
-        ("silent", "strict", False, 1),
-        ("well-behaved", "strict", True, 0),
-        ("exit-code", "ignore", False, 0),
-    ],
-)
-def test_policies(
-    mode: str, policy: Any, success: bool, warnings: int, instance: dg.DagsterInstance
-) -> None:
-    stored = outcome(PipesSubprocessClient(on_incomplete=policy), mode, instance)
-    assert stored.success is success, stored.failure()
-    assert len(stored.logs(logging.WARNING)) == warnings
+@pytest.mark.parametrize(("kind", "choice", "step"), reliability.policies())
+def test_policies(kind: str, choice: Any, step: str, instance: dg.DagsterInstance) -> None:
+    # The first row of a kind stands for all of it.
+    row = next(row for row in reliability.rows() if row.kind == kind)
+    stored = outcome(PipesSubprocessClient(on_incomplete=choice), row.id, instance)
+    assert stored.success is step.startswith("green"), stored.failure()
+    if stored.success:
+        assert len(stored.logs(logging.WARNING)) == (1 if step == "green, warns" else 0)
     # Whatever the policy, what was lost or repaired stands in the event log.
-    assert len(stored.reports()) == (mode in ("not-json", "blank-line"))
+    assert len(stored.reports()) == (row.delivered < row.sent or kind == "Repaired")
 
 
 def test_warn_says_what_was_lost(instance: dg.DagsterInstance) -> None:
@@ -109,12 +93,16 @@ def test_the_error_holds_the_reports(instance: dg.DagsterInstance) -> None:
 # --- partial results -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["results-then-not-json", "results-then-exit-code"])
-def test_results_are_not_kept_unless_asked(mode: str, instance: dg.DagsterInstance) -> None:
-    stored = outcome(PipesSubprocessClient(), mode, instance)
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(
+    "mode", ["not-json", "line-over-the-limit", "foreign-asset", "asset-twice", "exit-code"]
+)
+def test_partial_results(mode: str, keep: bool, instance: dg.DagsterInstance) -> None:
+    client = PipesSubprocessClient(keep_partial_results=keep)
+    stored = run_command(client, command("misbehave.py", f"results-then-{mode}"), instance=instance)
     assert not stored.success
-    assert stored.materializations() == []
-    assert stored.checks() == []
+    assert [result.asset_key.path for result in stored.materializations()] == [["a"]] * keep
+    assert [result.check_name for result in stored.checks()] == ["c"] * keep
 
 
 def test_partial_results_are_stored_as_they_would_have_been(
@@ -140,14 +128,6 @@ def test_partial_results_are_stored_as_they_would_have_been(
     target = check.target_materialization_data
     assert target is not None
     assert target.run_id == kept.entries[0].run_id
-
-
-def test_partial_results_of_a_process_that_failed(instance: dg.DagsterInstance) -> None:
-    client = PipesSubprocessClient(keep_partial_results=True)
-    stored = outcome(client, "results-then-exit-code", instance)
-    assert not stored.success
-    assert "code 3" in stored.failure()
-    assert len(stored.materializations()) == 1
 
 
 def test_partial_results_of_a_partitioned_multi_asset(instance: dg.DagsterInstance) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster
 from dagster import (
+    AssetCheckKey,
     AssetCheckResult,
     AssetKey,
     AssetsDefinition,
@@ -56,11 +57,13 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         # What the step can take, asked for once; None in an op without assets.
         self._asset_keys: AbstractSet[AssetKey] | None = None
         self._check_names: Mapping[AssetKey, AbstractSet[str]] = {}
-        # What was found to be among them: most processes report the same few again and again.
-        self._admitted: set[tuple[str, str | None]] = set()
+        # What was reported of them; Dagster takes each once.
+        self._entered: set[AssetKey | AssetCheckKey] = set()
+        self._selected_checks: AbstractSet[AssetCheckKey] = frozenset()
         if context.has_assets_def:
             self._asset_keys = context.selected_asset_keys
             self._check_names = _check_names(context.assets_def)
+            self._selected_checks = context.selected_asset_check_keys
 
     @property
     def ledger(self) -> Ledger:
@@ -152,8 +155,12 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         metadata: Mapping[str, Any] | None,
         data_version: str | None,
     ) -> None:
-        self._admit(asset_key, None)
+        key = self._admit_asset(asset_key)
+        if data_version is not None:
+            # Dagster makes a hash of it, which a lone surrogate would end.
+            data_version.encode()
         super()._handle_report_asset_materialization(asset_key, metadata, data_version)
+        self._entered.add(key)
 
     def _handle_report_asset_check(
         self,
@@ -163,23 +170,40 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         severity: str,
         metadata: Mapping[str, Any],
     ) -> None:
-        self._admit(asset_key, check_name)
+        key = self._admit_check(asset_key, check_name)
         super()._handle_report_asset_check(asset_key, check_name, passed, severity, metadata)
+        self._entered.add(key)
 
-    def _admit(self, asset_key: str, check_name: str | None) -> None:
-        """Raises what Dagster says of an asset, or a check of one, that the step does not have."""
-        if self._asset_keys is None or (asset_key, check_name) in self._admitted:
-            return
+    def _admit_asset(self, asset_key: str) -> AssetKey:
+        """Raises what Dagster says of an asset that the step does not have, or has had already."""
         key = AssetKey.from_escaped_user_string(asset_key)
-        if check_name is not None:
-            result = AssetCheckResult(asset_key=key, check_name=check_name, passed=True)
-            result.resolve_target_check_key(self._check_names)
-        elif key not in self._asset_keys:
+        if self._asset_keys is None:
+            return key
+        if key not in self._asset_keys:
             known = ", ".join(sorted(key.to_escaped_user_string() for key in self._asset_keys))
             raise DagsterPipesExecutionError(
                 f"Invalid asset key. Expected one of `[{known}]`, got `{asset_key}`."
             )
-        self._admitted.add((asset_key, check_name))
+        if key in self._entered:
+            raise DagsterPipesExecutionError(
+                f"Asset `{asset_key}` has already been materialized; a step can do so once."
+            )
+        return key
+
+    def _admit_check(self, asset_key: str, check_name: str) -> AssetCheckKey:
+        """Raises what Dagster says of a check that the step does not have, or has had already."""
+        key = AssetCheckKey(AssetKey.from_escaped_user_string(asset_key), check_name)
+        if self._asset_keys is None:
+            return key
+        result = AssetCheckResult(asset_key=key.asset_key, check_name=check_name, passed=True)
+        result.resolve_target_check_key(self._check_names)
+        # One that is not selected Dagster lets through, however often.
+        if key in self._entered and key in self._selected_checks:
+            raise DagsterPipesExecutionError(
+                f"Check `{check_name}` of asset `{asset_key}` has already been reported;"
+                " a step can do so once."
+            )
+        return key
 
 
 def _check_names(assets_def: AssetsDefinition) -> Mapping[AssetKey, AbstractSet[str]]:
