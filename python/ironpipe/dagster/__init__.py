@@ -17,22 +17,65 @@ except ModuleNotFoundError as error:
         " pip install 'ironpipe[dagster]'",
         name=error.name,
     ) from error
+# Nothing to make better: exported so that an import line can be changed as a whole.
+from dagster import (
+    PipesClient,
+    PipesContextInjector,
+    PipesExecutionResult,
+    PipesLaunchedData,
+)
+
+from ._base import PipesMessageReader
+from ._composite import PipesCompositeMessageReader
 from ._errors import MessagesLostError, ProcessFailedError
 from ._handler import PipesMessageHandler
+from ._injectors import (
+    PipesEnvContextInjector,
+    PipesFileContextInjector,
+    PipesTempFileContextInjector,
+)
+from ._invocation import PipesClientCompletedInvocation
+from ._logs import (
+    PipesChunkedLogReader,
+    PipesLogReader,
+    extract_message_or_forward_to_file,
+    extract_message_or_forward_to_stdout,
+    forward_only_logs_to_file,
+)
 from ._policy import OnIncomplete
 from ._readers import PipesFileMessageReader, PipesTempFileMessageReader
 from ._session import PipesSession, open_pipes_session
+from ._stdio_reader import StdioMessageReader
 from ._stream import ResultStream
+from ._threaded import PipesBlobStoreMessageReader, PipesThreadedMessageReader
 
 __all__ = [
     "MessagesLostError",
     "OnIncomplete",
+    "PipesBlobStoreMessageReader",
+    "PipesChunkedLogReader",
+    "PipesClient",
+    "PipesClientCompletedInvocation",
+    "PipesCompositeMessageReader",
+    "PipesContextInjector",
+    "PipesEnvContextInjector",
+    "PipesExecutionResult",
+    "PipesFileContextInjector",
     "PipesFileMessageReader",
+    "PipesLaunchedData",
+    "PipesLogReader",
     "PipesMessageHandler",
+    "PipesMessageReader",
     "PipesSession",
     "PipesSubprocessClient",
+    "PipesTempFileContextInjector",
     "PipesTempFileMessageReader",
+    "PipesThreadedMessageReader",
     "ProcessFailedError",
     "ResultStream",
+    "StdioMessageReader",
+    "extract_message_or_forward_to_file",
+    "extract_message_or_forward_to_stdout",
+    "forward_only_logs_to_file",
     "open_pipes_session",
 ]

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from typing import cast
 
 import dagster
-from dagster import PipesClientCompletedInvocation
 from dagster import _check as check
 from dagster_pipes import PipesExtras
 
 from ._bootstrap import bootstrap_environment
 from ._errors import ProcessFailedError
 from ._handler import PipesMessageHandler
+from ._injectors import PipesTempFileContextInjector
 from ._interrupts import HeldInterrupts
+from ._invocation import PipesClientCompletedInvocation
 from ._policy import OnIncomplete, check_on_incomplete
 from ._process import ExternalProcess
 from ._readers import PipesTempFileMessageReader
@@ -34,7 +35,7 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
         env: Variables for the process, beside those of this one.
         cwd: The directory to run it in.
         context_injector: Takes the context to it. By default
-            ``dagster.PipesTempFileContextInjector``.
+            :py:class:`PipesTempFileContextInjector`.
         message_reader: Takes the messages from it: one of ours, an official one or your own. By
             default :py:class:`PipesTempFileMessageReader`.
         forward_termination: Whether to end it, and all it has started, if the step is interrupted
@@ -66,7 +67,7 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
         super().__init__(
             env=env,
             cwd=cwd,
-            context_injector=context_injector,
+            context_injector=context_injector or PipesTempFileContextInjector(),
             message_reader=message_reader or PipesTempFileMessageReader(),
             forward_termination=forward_termination,
             forward_stdio=forward_stdio,

@@ -2,23 +2,20 @@
 
 import sys
 import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import dagster
 from dagster._utils.error import ExceptionInfo
-from dagster_pipes import (
-    PIPES_PROTOCOL_VERSION,
-    PIPES_PROTOCOL_VERSION_FIELD,
-    PipesMessage,
-)
 from typing_extensions import Self
 
 import ironpipe
 
+from ._children import as_child
 from ._handler import find_handler
+from ._intake import wire
 from ._ledger import Ledger
 from ._policy import OnIncomplete, resolve_on_incomplete
 from ._settle import settle
@@ -69,11 +66,18 @@ class Delivery:
         handler: dagster.PipesMessageHandler,
         on_incomplete: OnIncomplete | None,
     ) -> None:
-        self._name = type(reader).__name__
+        handler = as_child(handler)
+        self._name: str = getattr(handler, "source", None) or type(reader).__name__
         self._handler = handler
+        self._handle: Callable[[Any], None] = getattr(handler, "take", handler.handle_message)
         self._ours = find_handler(handler)
-        self._ledger = Ledger() if self._ours is None else self._ours.ledger
-        self._policy = resolve_on_incomplete(on_incomplete)
+        account: Ledger | None = (
+            self._ours.ledger if self._ours else getattr(handler, "account", None)
+        )
+        # Where somebody else has the account, that one settles.
+        self._settles = account is None
+        self._ledger = account or Ledger()
+        self._policy: OnIncomplete = resolve_on_incomplete(on_incomplete)
         self._abandoned = threading.Event()
         self._opened = self._closed = 0
 
@@ -81,6 +85,11 @@ class Delivery:
     def name(self) -> str:
         """The reader's class name."""
         return self._name
+
+    @property
+    def ledger(self) -> Ledger:
+        """The account that it keeps."""
+        return self._ledger
 
     @property
     def patience(self) -> float | None:
@@ -98,15 +107,15 @@ class Delivery:
         Args:
             messages: Some of them, or an iterator that waits for the next one.
         """
-        handle = self._handler.handle_message
+        handle = self._handle
         for message in messages:
             if self._abandoned.is_set():
                 return
-            wire = _wire(message)
+            decoded = message if isinstance(message, Mapping) else wire(message)
             try:
-                handle(cast("PipesMessage", wire))
+                handle(decoded)
             except Exception as error:
-                self._ledger.refuse(wire, error)
+                self._ledger.refuse(decoded, error)
 
     def flush(self) -> None:
         """Stores what was handed over and is still pending.
@@ -126,17 +135,19 @@ class Delivery:
             origin: What died.
             exc_info: What it died of.
         """
-        if self._ours is None:
+        if self._settles:
             self._ledger.fail(origin, exc_info[1])
         self._handler.report_pipes_framework_exception(origin, exc_info)
 
-    def finish(self, report: "DeliveryReport") -> None:
+    def finish(self, report: "DeliveryReport", *, buffered: bool = False) -> None:
         """Enters what was counted. Nothing is delivered after it.
 
         Args:
             report: The final report of one source of messages.
+            buffered: Whether its writers hold messages back, so that one which never closed has
+                lost some.
         """
-        self._ledger.add_report(self._name, report)
+        self._ledger.add_report(self._name, report, buffered=buffered)
         self._opened += report.opened
         self._closed += report.closed
 
@@ -149,23 +160,13 @@ class Delivery:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._ours is None:
+        if self._settles:
             settle(
                 self._ledger.outcome(opened=self._opened > 0, closed=self._closed > 0),
                 context=self._handler._context,
                 on_incomplete=self._policy,
                 error=exc_value,
             )
-
-
-def _wire(message: AnyMessage) -> Mapping[str, Any]:
-    if isinstance(message, Mapping):
-        return message
-    return {
-        PIPES_PROTOCOL_VERSION_FIELD: PIPES_PROTOCOL_VERSION,
-        "method": message.method,
-        "params": message.params,
-    }
 
 
 @contextmanager

@@ -4,9 +4,10 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster
 from dagster import (
@@ -17,11 +18,15 @@ from dagster import (
 )
 from dagster._core.errors import DagsterPipesExecutionError
 from dagster._utils.error import ExceptionInfo
-from dagster_pipes import PipesMessage
+from dagster_pipes import PipesMessage, PipesParams
 
 from ._events import step_context_of
+from ._intake import Intake, wire
 from ._ledger import Ledger
 from ._types import Context, Result
+
+if TYPE_CHECKING:
+    from ._stdio_reader import StreamSink
 
 
 class PipesMessageHandler(dagster.PipesMessageHandler):
@@ -42,6 +47,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
     ) -> None:
         super().__init__(context, message_reader)
         self._ledger = Ledger()
+        self._intake = Intake(self._take_all, self._ledger)
         # The methods that come in numbers, found faster than the official handler does.
         self._reports: dict[str, Callable[..., None]] = {
             "log": self._handle_log,
@@ -50,6 +56,8 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
             "report_asset_materialization": self._handle_report_asset_materialization,
             "report_custom_message": self._handle_extra_message,
         }
+        self.stream_sink: StreamSink | None = None
+        """Takes the stream of the process that carries the messages, where one does."""
         # How many results were handed out while the session was open.
         self._taken = 0
         # Whether nobody is to wait for results any more.
@@ -70,11 +78,48 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         """The account of this session."""
         return self._ledger
 
+    @contextmanager
+    def handle_messages(self) -> Generator[PipesParams, None, None]:
+        """Reads while the block runs, and the rest at its end.
+
+        Yields:
+            The params of the reader.
+        """
+        try:
+            with super().handle_messages() as params:
+                yield params
+        finally:
+            for report in self._intake.reports():
+                self._ledger.add_report(type(self._message_reader).__name__, report)
+
     def handle_message(self, message: PipesMessage) -> None:
-        """Handles one message. Raises nothing: a refusal goes into the ledger.
+        """Handles one message of a reader that is not ours. Raises nothing.
 
         Args:
-            message: The decoded message.
+            message: The message, parsed. The engine checks, mends and counts it.
+        """
+        self._intake.take(message)
+
+    def take_line(self, line: str) -> Sequence[str]:
+        """Handles a line of a channel that ordinary output goes through, too. Raises nothing.
+
+        Args:
+            line: The line, or several.
+
+        Returns:
+            The lines that are ordinary output.
+        """
+        return self._intake.take_line(line)
+
+    def _take_all(self, messages: Sequence[Any]) -> None:
+        for message in messages:
+            self.take(wire(message))
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        """Handles one message that the engine has decoded. A refusal goes into the ledger.
+
+        Args:
+            message: The message as it stands on the wire.
         """
         try:
             method = message["method"]
@@ -82,7 +127,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
             # The official client's captured output ends after its `closed`; the official handler
             # would warn of each piece.
             if handle is None or (self.received_closed_message and method != "log_external_stream"):
-                super().handle_message(message)
+                super().handle_message(cast("PipesMessage", message))
             else:
                 handle(**(message["params"] or {}))
         except Exception as error:

@@ -33,6 +33,39 @@ class Refusal:
         return f"{self.method} {self.head}: {self.reason}"
 
 
+@dataclass
+class Writer:
+    """One of the external processes that report into a composite session.
+
+    Attributes:
+        place: Which of them it is, from 1.
+        of: How many there are.
+        reader: The class name of the reader that its messages come through.
+        debug_text: What that reader has to say where no messages come.
+        opened: How many ``opened`` came.
+        closed: How many ``closed`` came.
+    """
+
+    place: int
+    of: int
+    reader: str
+    debug_text: str = ""
+    opened: int = 0
+    closed: int = 0
+
+    def __str__(self) -> str:
+        return f"writer {self.place} of {self.of} ({self.reader})"
+
+    @property
+    def silence(self) -> str | None:
+        """What did not come of it; None if all is well."""
+        if not self.opened:
+            return f"no opened message from {self}"
+        if not self.closed:
+            return f"no closed message from {self}"
+        return None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The verdict on a session.
@@ -61,16 +94,37 @@ class Ledger:
         self._refusals: list[Refusal] = []
         self._refused_count = 0
         self._failures: list[str] = []
+        self._unclosed: list[str] = []
+        self._writers: tuple[Writer, ...] = ()
 
-    def add_report(self, reader: str, report: "DeliveryReport") -> None:
+    @property
+    def writers(self) -> Sequence[Writer]:
+        """The external processes of a composite session; else empty."""
+        return self._writers
+
+    def expect(self, writers: Sequence[Writer]) -> None:
+        """Says which external processes report into this session.
+
+        Args:
+            writers: All of them. They go on counting.
+        """
+        self._writers = tuple(writers)
+
+    def add_report(self, reader: str, report: "DeliveryReport", *, buffered: bool = False) -> None:
         """Enters what a reader counted.
 
         Args:
-            reader: The reader's class name.
+            reader: The reader's class name, or what else names it.
             report: Its report, final.
+            buffered: Whether the writers hold messages back, so that one which opened and never
+                closed has lost some.
         """
         with self._lock:
             self._reports.append((reader, report))
+            silent = [writer.writer for writer in report.writers if not writer.closed]
+            if buffered and (silent or report.closed < report.opened):
+                named = f" ({', '.join(silent)})" if silent else ""
+                self._unclosed.append(f"{reader}{named}")
 
     def refuse(self, message: Mapping[str, Any], reason: BaseException) -> None:
         """Enters a message that the handler did not take.
@@ -113,7 +167,10 @@ class Ledger:
             losses = self._losses(reports)
             repairs = _repairs(reports)
             silences: tuple[str, ...] = ()
-            if not opened:
+            if self._writers:
+                named = (writer.silence for writer in self._writers)
+                silences = tuple(silence for silence in named if silence)
+            elif not opened:
                 silences = ("no opened message",)
             elif not closed:
                 silences = ("no closed message",)
@@ -133,6 +190,10 @@ class Ledger:
             losses.append(f"{count(missing, 'message')} missing")
         if self._refused_count:
             losses.append(f"{count(self._refused_count, 'message')} refused by Dagster")
+        losses.extend(
+            f"a writer never closed, so what it held back is missing: {name}"
+            for name in self._unclosed
+        )
         losses.extend(f"counts unknown, the reader died in {failure}" for failure in self._failures)
         return tuple(losses)
 

@@ -9,32 +9,17 @@ from pathlib import Path
 import dagster
 from dagster_pipes import PipesDefaultMessageWriter, PipesParams
 
+from ._base import PipesMessageReader
 from ._delivery import follow
 from ._policy import OnIncomplete, check_on_incomplete
 
 _MESSAGES_FILENAME = "messages"
 
 
-class _EngineReader:
-    """What the readers have in common."""
-
-    _on_incomplete: OnIncomplete | None
-
-    @property
-    def on_incomplete(self) -> OnIncomplete | None:
-        """What was asked for when the reader was made."""
-        return self._on_incomplete
-
-    @property
-    def expected_writer_count(self) -> int:
-        """One writer; the official property says so too, but warns that it is a preview."""
-        return 1
-
-
-class PipesFileMessageReader(_EngineReader, dagster.PipesFileMessageReader):
+class PipesFileMessageReader(PipesMessageReader, dagster.PipesFileMessageReader, delivers=True):
     """Reads messages from a file as they are written.
 
-    One reader may serve several sessions, also at the same time as long as the paths differ.
+    One reader may serve several sessions, one after the other.
 
     Args:
         path: The file. It is created, or emptied, when a session opens.
@@ -55,7 +40,7 @@ class PipesFileMessageReader(_EngineReader, dagster.PipesFileMessageReader):
         on_incomplete: OnIncomplete | None = None,
     ):
         super().__init__(path, include_stdio_in_messages, cleanup_file)
-        self._on_incomplete: OnIncomplete | None = check_on_incomplete(on_incomplete)
+        self._on_incomplete = check_on_incomplete(on_incomplete)
 
     @contextmanager
     def read_messages(
@@ -86,7 +71,9 @@ class PipesFileMessageReader(_EngineReader, dagster.PipesFileMessageReader):
                 path.unlink(missing_ok=True)
 
 
-class PipesTempFileMessageReader(_EngineReader, dagster.PipesTempFileMessageReader):
+class PipesTempFileMessageReader(
+    PipesMessageReader, dagster.PipesTempFileMessageReader, delivers=True
+):
     """Reads messages from a file in a private temporary directory, one for each session.
 
     One reader may serve several sessions, also at the same time.
@@ -106,7 +93,7 @@ class PipesTempFileMessageReader(_EngineReader, dagster.PipesTempFileMessageRead
         on_incomplete: OnIncomplete | None = None,
     ):
         super().__init__(include_stdio_in_messages)
-        self._on_incomplete: OnIncomplete | None = check_on_incomplete(on_incomplete)
+        self._on_incomplete = check_on_incomplete(on_incomplete)
 
     @contextmanager
     def read_messages(

@@ -165,19 +165,33 @@ def _warn_of_silence(
     message_reader: dagster.PipesMessageReader,
     handler: PipesMessageHandler,
 ) -> None:
-    """The official warnings, with their official texts."""
-    if not handler.received_opened_message:
+    """The official warnings, with their official texts; in a composite session one a writer."""
+
+    def warn_of_no_messages(name: str, debug_text: str) -> None:
         context.log.warning(
             "[pipes] did not receive any messages from external process. Check stdout / stderr"
             " logs from the external process if possible.\n"
             f"{type(context_injector).__name__}: {context_injector.no_messages_debug_text()}\n"
-            f"{type(message_reader).__name__}: {message_reader.no_messages_debug_text()}\n"
+            f"{name}: {debug_text}\n"
         )
-    elif not handler.received_closed_message:
+
+    def warn_of_no_closed(whose: str = "") -> None:
         context.log.warning(
             "[pipes] did not receive closed message from external process. Buffered messages"
             " may have been discarded without being delivered. Use `open_dagster_pipes` as a"
             " context manager (a with block) to ensure that cleanup is successfully completed."
             " If that is not possible, manually call `PipesContext.close()` before process"
-            " exit."
+            f" exit.{whose}"
         )
+
+    reader = type(message_reader).__name__
+    if not handler.received_opened_message:
+        warn_of_no_messages(reader, message_reader.no_messages_debug_text())
+    elif handler.ledger.writers:
+        for writer in handler.ledger.writers:
+            if not writer.opened:
+                warn_of_no_messages(str(writer), writer.debug_text)
+            elif not writer.closed:
+                warn_of_no_closed(f"\nThis is {writer}.")
+    elif not handler.received_closed_message:
+        warn_of_no_closed()

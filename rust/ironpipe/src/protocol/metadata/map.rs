@@ -1,7 +1,5 @@
 //! Labels and their values.
 
-use std::collections::{BTreeMap, HashMap};
-
 use super::{MetadataValue, Type, check};
 use crate::protocol::value::{Value, write_json_string};
 
@@ -147,21 +145,10 @@ fn read_entry(entry: &Value) -> Result<MetadataValue, String> {
     MetadataValue::new(kind, raw_value.clone())
 }
 
-macro_rules! from_collections {
-    ($([$($bounds:tt)*] $type:ty;)*) => {$(
-        impl<$($bounds)*> From<$type> for Metadata {
-            fn from(entries: $type) -> Metadata {
-                entries.into_iter().collect()
-            }
-        }
-    )*};
-}
-
-from_collections! {
-    [K: Into<String>, V: Into<MetadataValue>, const N: usize] [(K, V); N];
-    [K: Into<String>, V: Into<MetadataValue>] Vec<(K, V)>;
-    [K: Into<String>, V: Into<MetadataValue>] BTreeMap<K, V>;
-    [K: Into<String>, V: Into<MetadataValue>, S] HashMap<K, V, S>;
+impl<K: Into<String>, V: Into<MetadataValue>, const N: usize> From<[(K, V); N]> for Metadata {
+    fn from(entries: [(K, V); N]) -> Metadata {
+        entries.into_iter().collect()
+    }
 }
 
 impl<K: Into<String>, V: Into<MetadataValue>> FromIterator<(K, V)> for Metadata {
@@ -223,7 +210,7 @@ mod tests {
             .with("int", u64::MAX)
             .with("bool", true)
             .with("run", MetadataValue::dagster_run("r"))
-            .with("asset", AssetKey::new(["a", "b"]))
+            .with("asset", &AssetKey::new(["a", "b"]))
             .with("null", ())
             .with(
                 "table",

@@ -4,31 +4,28 @@ mod access;
 mod capture;
 mod json;
 mod open;
-mod options;
 mod report;
 
 use std::collections::HashSet;
 use std::error::Error as StdError;
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-pub use open::{open_dagster_pipes, run};
-pub use options::{LoadParams, PipesOptions};
+pub use open::{PipesOptions, open_dagster_pipes, run};
 pub use report::{CheckResult, Materialization};
 
 use crate::error::{Error, Result};
 use crate::protocol::bootstrap::Stdio;
 use crate::protocol::context::ContextData;
-use crate::protocol::envelope::{Method, PARAM_DEPTH};
+use crate::protocol::envelope::Method;
 use crate::protocol::exception::{PipesException, last_panic, remember_panics};
 use crate::protocol::level::Level;
 use crate::protocol::message::{
     write_check, write_closed, write_external_stream, write_log, write_materialization,
     write_opened,
 };
-use crate::protocol::scan::Scanner;
 use crate::protocol::value::{Object, Value};
 use crate::writer::MessageWriter;
 use capture::Capture;
@@ -44,19 +41,17 @@ const CHECK: &str = "report_asset_check";
 /// Dropping it closes it; if that happens because of a panic, Dagster is told of the panic. In a
 /// process that Dagster did not launch every report does nothing and every accessor is an error.
 pub struct PipesContext {
-    session: Option<Arc<Session>>,
+    session: Option<Session>,
 }
 
-/// What is open. Those who log for the program hold it too, but weakly: it lasts as long as its
-/// [`PipesContext`].
-pub(crate) struct Session {
+struct Session {
     context: ContextData,
     writer: Arc<MessageWriter>,
     /// The assets that were reported. A second report of one is refused, because Dagster keeps
     /// only one.
     materialized: Mutex<HashSet<String>>,
     /// Set where what the process prints is sent too.
-    capture: OnceLock<Capture>,
+    capture: Option<Capture>,
 }
 
 impl PipesContext {
@@ -65,12 +60,12 @@ impl PipesContext {
     pub fn new(context: ContextData, writer: Arc<MessageWriter>) -> PipesContext {
         remember_panics();
         PipesContext {
-            session: Some(Arc::new(Session {
+            session: Some(Session {
                 context,
                 writer,
                 materialized: Mutex::default(),
-                capture: OnceLock::new(),
-            })),
+                capture: None,
+            }),
         }
     }
 
@@ -89,10 +84,7 @@ impl PipesContext {
     /// # Errors
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn opened(&self, extras: &[(String, Value)]) -> Result<()> {
-        self.raw(Method::Opened, |out| {
-            write_opened(out, extras);
-            check_nesting(out, "opened")
-        })
+        self.write(Method::Opened, |out| write_opened(out, extras))
     }
 
     /// Sends from here on what the process and its children print, too, which goes on to where it
@@ -101,11 +93,10 @@ impl PipesContext {
     /// # Errors
     /// [`Error::Channel`] where a stream can't be captured.
     pub fn capture_stdio(&mut self) -> Result<()> {
-        if let Some(session) = &self.session
-            && session.capture.get().is_none()
+        if let Some(session) = &mut self.session
+            && session.capture.is_none()
         {
-            // Nobody else can have set it: there is but one `&mut self`.
-            let _ = session.capture.set(Capture::start(&session.writer)?);
+            session.capture = Some(Capture::start(&session.writer)?);
         }
         Ok(())
     }
@@ -115,10 +106,7 @@ impl PipesContext {
     /// # Errors
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn log(&self, level: Level, message: impl AsRef<str>) -> Result<()> {
-        match &self.session {
-            Some(session) => session.log(level, message.as_ref()),
-            None => Ok(()),
-        }
+        self.write(Method::Log, |out| write_log(out, level, message.as_ref()))
     }
 
     /// Logs a message at `DEBUG`.
@@ -198,38 +186,18 @@ impl PipesContext {
 
     /// Sends anything that can be serialized. `NaN` and infinities arrive as they are.
     ///
-    /// ```no_run
-    /// #[derive(serde::Serialize)]
-    /// struct Progress {
-    ///     rows: u64,
-    ///     share: f64,
-    /// }
-    ///
-    /// let pipes = ironpipe::open_dagster_pipes()?;
-    /// pipes.report_custom_message(&Progress { rows: 17, share: 0.5 })?;
-    /// # Ok::<(), ironpipe::Error>(())
-    /// ```
-    ///
     /// # Errors
-    /// [`Error::Refused`] where a part of it has no form as JSON, with the place of that part
-    /// (`payload.rows[3]`), or after close; [`Error::Channel`].
+    /// [`Error::Refused`] where it has no form as JSON, or after close; [`Error::Channel`].
     pub fn report_custom_message(&self, payload: &(impl Serialize + ?Sized)) -> Result<()> {
         if self.session.is_none() {
             return Ok(());
         }
-        let payload = Value::from_serialize_within(payload, PARAM_DEPTH).map_err(|why| {
+        let payload = Value::from_serialize(payload).map_err(|why| {
             Error::Refused(format!(
-                "Invalid value for parameter `payload` of `report_custom_message`: {}: {}.",
-                why.reason(),
-                why.place("payload")
+                "Invalid value for parameter `payload` of `report_custom_message`: {why}"
             ))
         })?;
-        self.raw(Method::ReportCustomMessage, |out| {
-            out.extend_from_slice(b"{\"payload\":");
-            payload.write_json(out);
-            out.push(b'}');
-            Ok(())
-        })
+        self.report_custom_message_json(payload.to_json().as_bytes())
     }
 
     /// Sends a piece of output that a program made.
@@ -237,9 +205,8 @@ impl PipesContext {
     /// # Errors
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn log_external_stream(&self, stream: Stdio, text: &str, extras: Object) -> Result<()> {
-        self.raw(Method::LogExternalStream, |out| {
+        self.write(Method::LogExternalStream, |out| {
             write_external_stream(out, stream, text, &extras);
-            check_nesting(out, "log_external_stream")
         })
     }
 
@@ -281,12 +248,6 @@ impl PipesContext {
         }
     }
 
-    /// What is open, if anything is.
-    #[cfg(any(feature = "log", feature = "tracing"))]
-    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
-        self.session.as_ref()
-    }
-
     fn close_as(&self, exception: Option<&PipesException>) -> Result<()> {
         let Some(session) = &self.session else {
             return Ok(());
@@ -297,20 +258,14 @@ impl PipesContext {
         })
     }
 
-    /// Takes the asset as one that was materialized already, by another process with a part in
-    /// this session: a report of it is then refused here, too.
-    pub fn assume_materialized(&self, asset_key: impl Into<String>) {
-        if let Some(session) = &self.session {
-            session.materialized().insert(asset_key.into());
-        }
-    }
-
-    /// Writes a message, whose params `fill` appends.
-    fn raw(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        match &self.session {
-            Some(session) => session.write(method, fill),
-            None => Ok(()),
-        }
+    fn write(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        session.write(method, |out| {
+            fill(out);
+            Ok(())
+        })
     }
 
     /// Writes a materialization, whose metadata `fill` appends.
@@ -325,7 +280,10 @@ impl PipesContext {
         };
         let key = session.context.resolve_asset_key(asset_key, MATERIALIZE)?;
         // Held until the message is written: of two threads with one asset only one may write.
-        let mut done = session.materialized();
+        let mut done = session
+            .materialized
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if done.contains(&key) {
             return Err(Error::Refused(format!(
                 "Calling `{MATERIALIZE}` with asset key `{key}` is undefined. Asset has already \
@@ -347,29 +305,14 @@ impl PipesContext {
 impl Session {
     /// Writes a message, behind all that was printed before.
     fn write(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        if let Some(capture) = self.capture.get() {
+        if let Some(capture) = &self.capture {
             capture.drain();
         }
         self.writer.write_with(method, fill)
     }
 
-    /// Writes a log message.
-    pub(crate) fn log(&self, level: Level, message: &str) -> Result<()> {
-        self.write(Method::Log, |out| {
-            write_log(out, level, message);
-            Ok(())
-        })
-    }
-
-    fn materialized(&self) -> MutexGuard<'_, HashSet<String>> {
-        // A panic leaves no key half there.
-        self.materialized
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn close(&self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        let finished = self.capture.get().map_or(Ok(()), Capture::finish);
+        let finished = self.capture.as_ref().map_or(Ok(()), Capture::finish);
         self.writer.close_with(fill)?;
         finished
     }
@@ -389,17 +332,6 @@ impl Drop for PipesContext {
             let _ = writeln!(std::io::stderr(), "error: {error}");
         }
     }
-}
-
-/// Refuses params in which a value made by hand nests deeper than any reader goes.
-fn check_nesting(params: &[u8], method: &str) -> Result<()> {
-    let scanned = Scanner::new(params).within(PARAM_DEPTH - 1).value();
-    scanned.map(drop).map_err(|error| {
-        Error::Refused(format!(
-            "Invalid value for parameter `extras` of `{method}`: {}.",
-            error.what
-        ))
-    })
 }
 
 /// The error for metadata that Dagster would not take.

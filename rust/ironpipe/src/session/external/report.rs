@@ -1,17 +1,16 @@
 //! What is reported about assets.
 
 use crate::protocol::message::Severity;
-use crate::protocol::metadata::{Metadata, MetadataValue};
+use crate::protocol::metadata::Metadata;
 
 /// A materialization to be reported.
 ///
 /// ```
-/// use ironpipe::{Materialization, MetadataValue};
+/// use ironpipe::Materialization;
 ///
 /// let report = Materialization::new()
 ///     .data_version("2024-01-02")
-///     .with("rows", 120)
-///     .with("source", MetadataValue::url("https://example.org"));
+///     .metadata([("rows", 120)]);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 #[must_use = "it does nothing until it is reported"]
@@ -39,19 +38,9 @@ impl Materialization {
         self
     }
 
-    /// Says what is known about it, in place of what was said before.
+    /// Says what is known about it.
     pub fn metadata(mut self, metadata: impl Into<Metadata>) -> Materialization {
         self.metadata = metadata.into();
-        self
-    }
-
-    /// Says one thing more that is known about it.
-    pub fn with(
-        mut self,
-        label: impl Into<String>,
-        value: impl Into<MetadataValue>,
-    ) -> Materialization {
-        self.metadata.insert(label, value);
         self
     }
 }
@@ -63,7 +52,7 @@ impl Materialization {
 ///
 /// let report = CheckResult::new("no_nulls", false)
 ///     .severity(Severity::Warn)
-///     .with("nulls", 3);
+///     .metadata([("nulls", 3)]);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 #[must_use = "it does nothing until it is reported"]
@@ -98,19 +87,9 @@ impl CheckResult {
         self
     }
 
-    /// Says what is known about it, in place of what was said before.
+    /// Says what is known about it.
     pub fn metadata(mut self, metadata: impl Into<Metadata>) -> CheckResult {
         self.metadata = metadata.into();
-        self
-    }
-
-    /// Says one thing more that is known about it.
-    pub fn with(
-        mut self,
-        label: impl Into<String>,
-        value: impl Into<MetadataValue>,
-    ) -> CheckResult {
-        self.metadata.insert(label, value);
         self
     }
 }
