@@ -14,7 +14,7 @@ import pytest
 from dagster import DagsterEventType
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from dagster_harness import asset_of, command, read, run, run_command
+from dagster_harness import asset_of, command, run, run_command
 from ironpipe.dagster import (
     MessagesLostError,
     PipesFileMessageReader,
@@ -312,52 +312,6 @@ def test_a_command_that_does_not_exist(instance: dg.DagsterInstance) -> None:
 
 
 # --- contexts ------------------------------------------------------------------------------------
-
-
-def test_an_asset_check_step(instance: dg.DagsterInstance) -> None:
-    client = PipesSubprocessClient()
-
-    @dg.asset_check(asset="a", name="c")
-    def check(context: dg.AssetCheckExecutionContext) -> Any:
-        argv = command("misbehave.py", "severity-lower-case")
-        invocation = client.run(context=context, command=argv)
-        return invocation.get_asset_check_result()
-
-    definitions = dg.Definitions(
-        asset_checks=[check],
-        jobs=[dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())],
-    )
-    job = definitions.resolve_job_def("checks")
-    result = job.execute_in_process(instance=instance, raise_on_error=False)
-    stored = read(instance, result.run_id, success=result.success)
-    assert stored.success, stored.failure()
-    assert [check.check_name for check in stored.checks()] == ["c"]
-
-
-def test_an_op(instance: dg.DagsterInstance) -> None:
-    @dg.op
-    def an_op(context: dg.OpExecutionContext) -> int:
-        client = PipesSubprocessClient()
-        argv = command("official_big.py", "3", "10")
-        return len(client.run(context=context, command=argv).get_custom_messages())
-
-    @dg.job
-    def a_job() -> None:
-        an_op()
-
-    result = a_job.execute_in_process(instance=instance)
-    assert result.output_for_node("an_op") == 3
-
-
-def test_a_client_as_a_resource(instance: dg.DagsterInstance) -> None:
-    @dg.asset
-    def a(context: dg.AssetExecutionContext, client: PipesSubprocessClient) -> Any:
-        argv = command("misbehave.py", "well-behaved")
-        return client.run(context=context, command=argv).get_materialize_result()
-
-    stored = run(a, instance=instance, resources={"client": PipesSubprocessClient()})
-    assert stored.success, stored.failure()
-    assert len(stored.materializations()) == 1
 
 
 @pytest.mark.parametrize(
