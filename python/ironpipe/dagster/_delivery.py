@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 import ironpipe
 
+from ._bulk import BulkLogs
 from ._children import as_child
 from ._handler import find_handler
 from ._intake import wire
@@ -97,7 +98,17 @@ class Delivery:
 
         None while nothing is pending.
         """
-        return None
+        return None if self._logs is None else self._logs.patience
+
+    @property
+    def _logs(self) -> BulkLogs | None:
+        """What takes log messages in bulk."""
+        return None if self._ours is None else self._ours.logs
+
+    def _logs_to_take(self) -> BulkLogs | None:
+        """The same, as long as the handler has nothing to say of a log message."""
+        ours = self._ours
+        return None if ours is None or ours.received_closed_message else ours.logs
 
     def deliver(self, messages: Iterable[AnyMessage]) -> None:
         """Hands messages over, in order. A message that the handler refuses stops no other.
@@ -107,15 +118,16 @@ class Delivery:
         Args:
             messages: Some of them, or an iterator that waits for the next one.
         """
-        handle = self._handle
         for message in messages:
             if self._abandoned.is_set():
                 return
-            decoded = message if isinstance(message, Mapping) else wire(message)
             try:
-                handle(decoded)
+                if type(message) is ironpipe.Log and (logs := self._logs_to_take()) is not None:
+                    logs.write(message.message, message.level, message.sent_at)
+                else:
+                    self._handle(_wire(message))
             except Exception as error:
-                self._ledger.refuse(decoded, error)
+                self._ledger.refuse(_wire(message), error)
 
     def flush(self) -> None:
         """Stores what was handed over and is still pending.
@@ -123,6 +135,8 @@ class Delivery:
         To be called when nothing more has come, within :py:attr:`patience` or 200 ms, and at the
         end.
         """
+        if self._logs is not None:
+            self._logs.flush()
 
     def abandon(self) -> None:
         """From now on hands nothing over: the step is being interrupted."""
@@ -167,6 +181,10 @@ class Delivery:
                 on_incomplete=self._policy,
                 error=exc_value,
             )
+
+
+def _wire(message: AnyMessage) -> Mapping[str, Any]:
+    return message if isinstance(message, Mapping) else wire(message)
 
 
 @contextmanager

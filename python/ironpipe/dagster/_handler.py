@@ -7,7 +7,7 @@
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import dagster
 from dagster import (
@@ -18,8 +18,9 @@ from dagster import (
 )
 from dagster._core.errors import DagsterPipesExecutionError
 from dagster._utils.error import ExceptionInfo
-from dagster_pipes import PipesMessage, PipesParams
+from dagster_pipes import PipesExtras, PipesMessage, PipesParams
 
+from ._bulk import BulkLogs, bulk_logs
 from ._events import step_context_of
 from ._intake import Intake, wire
 from ._ledger import Ledger
@@ -48,6 +49,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         super().__init__(context, message_reader)
         self._ledger = Ledger()
         self._intake = Intake(self._take_all, self._ledger)
+        self._logs: BulkLogs | None = None
         # The methods that come in numbers, found faster than the official handler does.
         self._reports: dict[str, Callable[..., None]] = {
             "log": self._handle_log,
@@ -85,12 +87,19 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         Yields:
             The params of the reader.
         """
-        try:
-            with super().handle_messages() as params:
-                yield params
-        finally:
-            for report in self._intake.reports():
-                self._ledger.add_report(type(self._message_reader).__name__, report)
+        with bulk_logs(self._context, self._ledger) as self._logs:
+            try:
+                with super().handle_messages() as params:
+                    yield params
+            finally:
+                self._logs = None
+                for report in self._intake.reports():
+                    self._ledger.add_report(type(self._message_reader).__name__, report)
+
+    @property
+    def logs(self) -> BulkLogs | None:
+        """What takes log messages while the reader reads; None where they go one by one."""
+        return self._logs
 
     def handle_message(self, message: PipesMessage) -> None:
         """Handles one message of a reader that is not ours. Raises nothing.
@@ -190,6 +199,13 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
             )
             params = None
         super()._handle_closed(params)
+
+    def _handle_log_external_stream(
+        self, stream: Literal["stdout", "stderr"], text: str, extras: PipesExtras | None = None
+    ) -> None:
+        if self._logs is not None:
+            self._logs.show()
+        super()._handle_log_external_stream(stream, text, extras)
 
     # Dagster refuses a result that the step has no place for only when it is yielded, and the
     # results behind it are lost with it. So it is refused here, where it stands alone.
