@@ -95,7 +95,10 @@ def _tell_of_failure(context: Context, stream: ResultStream) -> None:
         stream = weak()
         # One that is running, or has ended, knows.
         if stream is not None and getgeneratorstate(stream._results) == GEN_SUSPENDED:
+            traceback = exception.__traceback__
             with contextlib.suppress(BaseException):
                 stream.throw(exception)
+            # The way through the stream is not where it came from.
+            exception.__traceback__ = traceback
 
     step_context.capture_step_exception = capture_step_exception
