@@ -33,6 +33,14 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// A store can't be used as it is asked for.
+    #[error("{location}: {reason}")]
+    Store {
+        /// The URL, without credentials.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A value is over a limit.
     #[error("{what} is larger than the limit of {limit} bytes; raise `{option}` to allow it")]
     Limit {

@@ -3,6 +3,8 @@
 //! To write there is [`MessageChannel`], with files and streams; to read there are [`tail`] and
 //! [`watch`].
 
+#[cfg(feature = "chunks")]
+pub mod chunks;
 mod file;
 mod stream;
 pub mod tail;

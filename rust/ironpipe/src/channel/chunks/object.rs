@@ -1,0 +1,289 @@
+//! Object stores: S3, Google Cloud Storage, Azure Blob Storage.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode,
+    RetryConfig,
+};
+use url::Url;
+
+use super::{ChunkPrefix, ChunkStore, Put, Request, Retry, StoreError};
+use crate::error::{Error, Result};
+use crate::writer::fork::generation;
+
+/// How long one request may take, its answer included.
+const REQUEST: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A bucket or container.
+///
+/// Credentials come from the options, then from the environment variables of the provider's own
+/// tools, then from the machine (instance metadata, workload identity).
+pub struct ObjectChunkStore {
+    /// Without a query and without a user: nothing in it is secret.
+    location: String,
+    scheme: ObjectStoreScheme,
+    url: String,
+    options: Vec<(String, String)>,
+    /// The client and the process it is of: the connections of a parent are not its child's.
+    client: Mutex<(u64, Arc<dyn ObjectStore>)>,
+}
+
+impl ObjectChunkStore {
+    /// The store and the prefix that a URL stands for: `s3://bucket/prefix`, `gs://bucket/prefix`,
+    /// `az://container/prefix`, or an `https://` address of one of these.
+    ///
+    /// `options` are the settings of `object_store`, by the names that its builders take:
+    /// `endpoint`, `region`, `aws_access_key_id`, `google_service_account`, `azure_storage_account_name` …
+    ///
+    /// # Errors
+    /// [`Error::Store`] where the URL is of no such store, an option is unknown, or a setting that
+    /// the store can't do without is missing.
+    pub fn open(url: &str, options: &[(String, String)]) -> Result<ChunkPrefix> {
+        let refuse = |reason: String| Error::Store {
+            location: without_secrets(url),
+            reason,
+        };
+        let parsed = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
+        let (scheme, path) = ObjectStoreScheme::parse(&parsed)
+            .map_err(|error| refuse(without_queries(&error.to_string())))?;
+        let prefix = path.as_ref().to_owned();
+        let mut root = parsed.clone();
+        root.set_query(None);
+        root.set_fragment(None);
+        let _ = root.set_username("");
+        let _ = root.set_password(None);
+        let location = root.to_string();
+        let location = location.trim_end_matches('/').trim_end_matches(&prefix);
+        let client = build(&scheme, url, options).map_err(refuse)?;
+        let store = ObjectChunkStore {
+            location: location.trim_end_matches('/').to_owned(),
+            scheme,
+            url: url.to_owned(),
+            options: options.to_vec(),
+            client: Mutex::new((generation(), client)),
+        };
+        Ok(ChunkPrefix::new(store, prefix))
+    }
+
+    fn client(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = generation();
+        if client.0 != process {
+            let anew = build(&self.scheme, &self.url, &self.options);
+            let anew = anew.map_err(|reason| StoreError {
+                retry: Retry::Mended,
+                reason,
+            })?;
+            *client = (process, anew);
+        }
+        Ok(client.1.clone())
+    }
+}
+
+impl fmt::Debug for ObjectChunkStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectChunkStore")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ChunkStore for ObjectChunkStore {
+    fn put<'a>(&'a self, key: &'a str, body: Bytes) -> Request<'a, Put> {
+        Box::pin(async move {
+            let path = Path::from(key);
+            let client = self.client()?;
+            let options = PutMode::Create.into();
+            match client.put_opts(&path, body.into(), options).await {
+                Ok(_) => Ok(Put::Stored),
+                Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Taken),
+                Err(error) => Err(because(&error)),
+            }
+        })
+    }
+
+    fn get<'a>(&'a self, key: &'a str, limit: u64) -> Request<'a, Option<Bytes>> {
+        Box::pin(async move {
+            let found = match self.client()?.get(&Path::from(key)).await {
+                Ok(found) => found,
+                Err(object_store::Error::NotFound { source, .. }) => {
+                    // A bucket that is gone answers much as an object that is not there yet.
+                    return match bucket_is_missing(&source.to_string()) {
+                        true => Err(StoreError {
+                            retry: Retry::Mended,
+                            reason: "the bucket or container does not exist".into(),
+                        }),
+                        false => Ok(None),
+                    };
+                }
+                Err(error) => return Err(because(&error)),
+            };
+            let size = found.meta.size;
+            if size > limit {
+                return Err(StoreError::too_large(size, limit));
+            }
+            let body = found.bytes().await.map_err(|error| because(&error))?;
+            if body.len() as u64 != size {
+                return Err(StoreError {
+                    retry: Retry::Soon,
+                    reason: format!("the answer has {} of {size} bytes", body.len()),
+                });
+            }
+            Ok(Some(body))
+        })
+    }
+
+    fn remove<'a>(&'a self, key: &'a str) -> Request<'a, ()> {
+        Box::pin(async move {
+            match self.client()?.delete(&Path::from(key)).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(because(&error)),
+            }
+        })
+    }
+
+    fn location(&self) -> String {
+        self.location.clone()
+    }
+
+    fn blocks(&self) -> bool {
+        false
+    }
+}
+
+fn build(
+    scheme: &ObjectStoreScheme,
+    url: &str,
+    options: &[(String, String)],
+) -> Result<Arc<dyn ObjectStore>, String> {
+    // Requests are repeated where they are made, who counts them there.
+    let retry = RetryConfig {
+        backoff: BackoffConfig::default(),
+        max_retries: 0,
+        retry_timeout: REQUEST,
+    };
+    let client = ClientOptions::new()
+        .with_timeout(REQUEST)
+        .with_connect_timeout(CONNECT)
+        .with_allow_http(true);
+    macro_rules! build {
+        ($builder:ty, $key:ty) => {{
+            let mut builder = <$builder>::from_env()
+                .with_url(url)
+                .with_retry(retry)
+                .with_client_options(client);
+            for (name, value) in options {
+                let key: $key = name
+                    .to_ascii_lowercase()
+                    .parse()
+                    .map_err(|_| format!("there is no option `{name}` for this store"))?;
+                builder = builder.with_config(key, value);
+            }
+            let store = builder.build();
+            Arc::new(store.map_err(|error| without_queries(&error.to_string()))?)
+        }};
+    }
+    Ok(match scheme {
+        ObjectStoreScheme::AmazonS3 => build!(AmazonS3Builder, AmazonS3ConfigKey),
+        ObjectStoreScheme::GoogleCloudStorage => build!(GoogleCloudStorageBuilder, GoogleConfigKey),
+        ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder, AzureConfigKey),
+        _ => return Err("chunks go to s3://, gs:// or az://, or to a directory".into()),
+    })
+}
+
+fn because(error: &object_store::Error) -> StoreError {
+    let text = error.to_string();
+    let status = |codes: &[&str]| codes.iter().any(|code| text.contains(code));
+    let retry = match error {
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. }
+        | object_store::Error::InvalidPath { .. }
+        | object_store::Error::NotFound { .. } => Retry::Mended,
+        _ if status(&["503 Service", "429 Too", "SlowDown", "ServerBusy"]) => Retry::Slower,
+        _ if status(&["400 Bad", "403 Forbidden", "401 Unauthorized"]) => Retry::Mended,
+        _ => Retry::Soon,
+    };
+    StoreError {
+        retry,
+        reason: without_queries(&text),
+    }
+}
+
+fn bucket_is_missing(answer: &str) -> bool {
+    [
+        "NoSuchBucket",
+        "ContainerNotFound",
+        "The specified bucket does not exist",
+    ]
+    .iter()
+    .any(|sign| answer.contains(sign))
+}
+
+/// A URL without user, password and query, which hold keys and signatures.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let rest = match rest.split_once('/') {
+        Some((host, path)) => format!("{}/{path}", host.rsplit('@').next().unwrap_or(host)),
+        None => rest.rsplit('@').next().unwrap_or(rest).to_owned(),
+    };
+    match scheme {
+        "" => rest,
+        scheme => format!("{scheme}://{rest}"),
+    }
+}
+
+/// A text without the queries of the URLs in it: some hold signatures.
+fn without_queries(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for word in text.split_inclusive(char::is_whitespace) {
+        match word.split_once("://") {
+            Some((_, rest)) if rest.contains(['?', '@']) => {
+                clean.push_str(without_secrets(word.trim_end()).as_str());
+                clean.push_str(&word[word.trim_end().len()..]);
+            }
+            _ => clean.push_str(word),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        for (text, clean) in [
+            ("PUT http://x/y?sig=abc in 2s", "PUT http://x/y in 2s"),
+            ("s3://id:key@bucket/p", "s3://bucket/p"),
+            ("no url?yes", "no url?yes"),
+        ] {
+            assert_eq!(without_queries(text), clean);
+        }
+    }
+
+    #[test]
+    fn a_url_is_a_store_and_a_prefix() {
+        let options = [("region".to_owned(), "eu-west-1".to_owned())];
+        let prefix = ObjectChunkStore::open("s3://bucket/some/prefix", &options).unwrap();
+        assert_eq!(prefix.key(3), "some/prefix/3.json");
+        assert_eq!(prefix.to_string(), "s3://bucket/some/prefix");
+        let error = ObjectChunkStore::open("s3://bucket", &[("colour".into(), "red".into())]);
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("`colour`") && !error.contains("red"),
+            "{error}"
+        );
+        assert!(ObjectChunkStore::open("ftp://x/y", &[]).is_err());
+    }
+}

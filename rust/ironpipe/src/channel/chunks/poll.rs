@@ -1,0 +1,506 @@
+//! Chunks out of a store, in order, for any number of sessions on one thread.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::retry::{Backoff, fraction};
+use super::{ChunkPrefix, ChunkStore, MAX_CHUNK, Request, Retry, StoreError, runtime};
+use crate::writer::fork::generation;
+
+/// How many requests of all sessions are under way at once.
+const IN_FLIGHT: usize = 64;
+
+/// How many chunks of one session are asked for at once.
+const WINDOW: u64 = 16;
+
+/// How long after a chunk the next one is looked for.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+/// How much longer each wait is than the one before: what is reported after a silence arrives late
+/// by a fraction of that silence.
+const GROWTH: f64 = 1.25;
+
+/// How many looks at quiet sessions there are a second, all together.
+const QUIET_LOOKS: f64 = 300.0;
+
+/// How often a look that finds nothing also looks behind the chunk that is missing.
+const LOOK_BEHIND: u32 = 8;
+
+/// How a session's chunks are read.
+#[derive(Debug, Clone)]
+pub struct FeedOptions {
+    /// The longest time between two looks while few sessions are open, 1.5 s by default.
+    pub quiet: Duration,
+    /// How long nothing new may come after the process has ended until the end is reached, 3 s by
+    /// default.
+    pub drain: Duration,
+    /// How long a chunk that is missing while a later one is there, or a store that fails after the
+    /// process has ended, is waited for; 60 s by default.
+    pub patience: Duration,
+    /// The largest chunk that is read, in bytes; 1 GiB by default.
+    pub max_chunk: u64,
+    /// How many bytes are read ahead, 32 MiB by default.
+    pub ahead: usize,
+}
+
+impl Default for FeedOptions {
+    fn default() -> Self {
+        FeedOptions {
+            quiet: Duration::from_millis(1500),
+            drain: Duration::from_secs(3),
+            patience: Duration::from_secs(60),
+            max_chunk: MAX_CHUNK,
+            ahead: 32 << 20,
+        }
+    }
+}
+
+/// What a feed brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fed {
+    /// The next chunk.
+    Chunk {
+        /// Its index.
+        index: u64,
+        /// What it holds.
+        body: Bytes,
+    },
+    /// A chunk that will not come.
+    Missing {
+        /// Its index.
+        index: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The store can't be read: what lies there from this chunk on is unknown. Nothing follows.
+    Failed {
+        /// The index.
+        index: u64,
+        /// What the store says.
+        reason: String,
+    },
+    /// Nothing follows.
+    Ended,
+}
+
+/// How often the store was asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Requests for a chunk.
+    pub get: u64,
+    /// Those of them that failed and were made again.
+    pub failed: u64,
+}
+
+/// The chunks of one session, fetched ahead by the one thread that serves all sessions.
+pub struct ChunkFeed {
+    client: Client,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+    runtime: Handle,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    finishing: AtomicBool,
+    /// To the task: there is room, or the process has ended.
+    changed: Notify,
+    /// To who reads: there is something.
+    fed: Box<dyn Fn() + Send + Sync>,
+    gets: AtomicU64,
+    failed: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    ready: VecDeque<Fed>,
+    bytes: usize,
+    /// The chunks that were found, for who cleans up.
+    found: u64,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, fed: Fed) {
+        let mut queue = self.queue();
+        if let Fed::Chunk { index, body } = &fed {
+            queue.bytes += body.len();
+            queue.found = *index;
+        }
+        queue.ready.push_back(fed);
+        drop(queue);
+        (self.fed)();
+    }
+}
+
+impl ChunkFeed {
+    /// Begins to look for chunks. `fed` is called, from another thread, whenever
+    /// [`next`](Self::next) has something.
+    ///
+    /// # Errors
+    /// The thread can't be started.
+    pub fn open(
+        prefix: ChunkPrefix,
+        options: FeedOptions,
+        fed: impl Fn() + Send + Sync + 'static,
+    ) -> io::Result<ChunkFeed> {
+        let poller = Poller::of_this_process()?;
+        let client = Client {
+            prefix,
+            permits: poller.permits.clone(),
+        };
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            finishing: AtomicBool::new(false),
+            changed: Notify::new(),
+            fed: Box::new(fed),
+            gets: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        });
+        let session = Session {
+            client: client.clone(),
+            options,
+            shared: shared.clone(),
+            open: Open::one_more(&poller.open),
+        };
+        Ok(ChunkFeed {
+            client,
+            shared,
+            task: poller.runtime.spawn(session.run()).abort_handle(),
+            runtime: poller.runtime.clone(),
+        })
+    }
+
+    /// What comes next, if it is there.
+    #[allow(clippy::should_implement_trait)] // None is not the end.
+    pub fn next(&self) -> Option<Fed> {
+        let mut queue = self.shared.queue();
+        let fed = queue.ready.pop_front()?;
+        if let Fed::Chunk { body, .. } = &fed {
+            queue.bytes -= body.len();
+            drop(queue);
+            self.shared.changed.notify_one();
+        }
+        Some(fed)
+    }
+
+    /// Says that the process has ended: what is there is read, and what still comes soon.
+    pub fn finish(&self) {
+        self.shared.finishing.store(true, Relaxed);
+        self.shared.changed.notify_one();
+    }
+
+    /// How often the store was asked.
+    pub fn requests(&self) -> Requests {
+        Requests {
+            get: self.shared.gets.load(Relaxed),
+            failed: self.shared.failed.load(Relaxed),
+        }
+    }
+
+    /// Removes the chunks that were found. Waits for it, at most `patience`.
+    ///
+    /// # Errors
+    /// What the store says of the first chunk it does not remove, or that the time is up.
+    pub fn remove_chunks(&self, patience: Duration) -> Result<(), StoreError> {
+        let found = self.shared.queue().found;
+        let client = self.client.clone();
+        let (done, result) = mpsc::sync_channel(1);
+        self.runtime.spawn(async move {
+            let mut removed = Ok(());
+            for index in 1..=found {
+                removed = removed.and(client.ask(index, |store, key| store.remove(key)).await);
+            }
+            let _ = done.send(removed);
+        });
+        result.recv_timeout(patience).unwrap_or_else(|_| {
+            let reason = format!("they were not removed within {} s", patience.as_secs());
+            Err(StoreError {
+                retry: Retry::Soon,
+                reason,
+            })
+        })
+    }
+}
+
+impl fmt::Debug for ChunkFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkFeed")
+            .field("prefix", &self.client.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for ChunkFeed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Asks the store, with as many requests under way as the process allows itself.
+#[derive(Debug, Clone)]
+struct Client {
+    prefix: ChunkPrefix,
+    permits: Arc<Semaphore>,
+}
+
+impl Client {
+    async fn ask<T: Send + 'static>(
+        &self,
+        index: u64,
+        request: impl for<'a> FnOnce(&'a dyn ChunkStore, &'a str) -> Request<'a, T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        // Never closed, so never refused.
+        let _permit = self.permits.acquire().await;
+        let key = self.prefix.key(index);
+        let store = self.prefix.store.clone();
+        if !store.blocks() {
+            return request(&*store, &key).await;
+        }
+        let runtime = Handle::current();
+        let blocking = move || runtime.block_on(request(&*store, &key));
+        let answer = tokio::task::spawn_blocking(blocking).await;
+        answer.unwrap_or_else(|error| {
+            Err(StoreError {
+                retry: Retry::Mended,
+                reason: format!("the store broke off: {error}"),
+            })
+        })
+    }
+}
+
+/// One more session that is open, while it lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn one_more(open: &Arc<AtomicUsize>) -> Open {
+        open.fetch_add(1, Relaxed);
+        Open(open.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The task that looks for the chunks of a session.
+struct Session {
+    client: Client,
+    options: FeedOptions,
+    shared: Arc<Shared>,
+    open: Open,
+}
+
+/// What was found at an index.
+type Look = Result<Option<Bytes>, StoreError>;
+
+impl Session {
+    async fn run(self) {
+        let last = self.follow().await;
+        self.shared.push(last);
+    }
+
+    /// Brings chunk after chunk; what it gives in the end is the last to bring.
+    async fn follow(&self) -> Fed {
+        let mut index = 1;
+        let mut window = 1;
+        let mut wait = SHORTEST;
+        let mut misses = 0;
+        let mut backoff = Backoff::default();
+        // Since when: nothing new has come after the process has ended, a later chunk is there,
+        // the store fails.
+        let (mut still, mut gap, mut failing) = (None, None, None);
+        loop {
+            // Asked before the look: what was put before the process ended is then found after.
+            let finishing = self.shared.finishing.load(Relaxed);
+            let mut looks = self.look(index, window).await.into_iter();
+            let first = index;
+            let miss = loop {
+                match looks.next() {
+                    Some(Ok(Some(body))) => {
+                        self.shared.push(Fed::Chunk { index, body });
+                        index += 1;
+                    }
+                    miss => break miss,
+                }
+            };
+            if index > first {
+                (wait, misses, backoff) = (SHORTEST, 0, Backoff::default());
+                (still, gap, failing) = (None, None, None);
+            }
+            match miss {
+                // All of them were there.
+                None => {
+                    window = (window * 2).min(WINDOW);
+                    self.room().await;
+                    continue;
+                }
+                Some(Ok(_)) => {
+                    (window, failing) = (1, None);
+                    misses += 1;
+                    let mut later = looks.any(|look| matches!(look, Ok(Some(_))));
+                    if !later && (finishing || misses % LOOK_BEHIND == 0) {
+                        let behind = self.look(index + 1, 4).await;
+                        later = behind.iter().any(|look| matches!(look, Ok(Some(_))));
+                    }
+                    if later {
+                        if since(&mut gap) >= self.limit(finishing) {
+                            let reason = "a later chunk is there, this one is not".to_owned();
+                            self.shared.push(Fed::Missing { index, reason });
+                            (index, gap) = (index + 1, None);
+                            continue;
+                        }
+                    } else if finishing && since(&mut still) >= self.options.drain {
+                        return Fed::Ended;
+                    }
+                }
+                Some(Err(error)) if error.retry == Retry::Never => {
+                    let reason = error.reason;
+                    self.shared.push(Fed::Missing { index, reason });
+                    index += 1;
+                    continue;
+                }
+                Some(Err(error)) => {
+                    window = 1;
+                    self.shared.failed.fetch_add(1, Relaxed);
+                    let hopeless = error.retry == Retry::Mended;
+                    let limit = match hopeless {
+                        true => self.options.drain,
+                        false => self.options.patience,
+                    };
+                    if finishing && since(&mut failing) >= limit {
+                        let reason = error.reason;
+                        return Fed::Failed { index, reason };
+                    }
+                    self.pause(backoff.next(error.retry)).await;
+                    continue;
+                }
+            }
+            self.pause(wait.mul_f64(0.8 + 0.2 * fraction())).await;
+            wait = wait.mul_f64(GROWTH).min(self.longest(finishing));
+        }
+    }
+
+    /// The longest wait between two looks: where many sessions are open, each looks less often.
+    fn longest(&self, finishing: bool) -> Duration {
+        if finishing {
+            return self.options.drain / 10;
+        }
+        let open = self.open.0.load(Relaxed) as f64;
+        self.options
+            .quiet
+            .max(Duration::from_secs_f64(open / QUIET_LOOKS))
+    }
+
+    /// How long a chunk is waited for while a later one is there.
+    fn limit(&self, finishing: bool) -> Duration {
+        match finishing {
+            true => self.options.drain,
+            false => self.options.patience,
+        }
+    }
+
+    /// Asks for `count` chunks at once. The answers are in the order of the indices.
+    async fn look(&self, index: u64, count: u64) -> Vec<Look> {
+        let limit = self.options.max_chunk;
+        let mut looks = JoinSet::new();
+        for n in 0..count {
+            let client = self.client.clone();
+            looks.spawn(async move {
+                let look = client.ask(index + n, move |store, key| store.get(key, limit));
+                (n, look.await)
+            });
+        }
+        self.shared.gets.fetch_add(count, Relaxed);
+        let mut found = looks.join_all().await;
+        found.sort_by_key(|(n, _)| *n);
+        found.into_iter().map(|(_, look)| look).collect()
+    }
+
+    /// Waits until who reads has taken enough.
+    async fn room(&self) {
+        while self.shared.queue().bytes > self.options.ahead {
+            self.shared.changed.notified().await;
+        }
+    }
+
+    /// Waits; not so long where the process ends meanwhile.
+    async fn pause(&self, time: Duration) {
+        let _ = timeout(time, async {
+            while !self.shared.finishing.load(Relaxed) {
+                self.shared.changed.notified().await;
+            }
+            tokio::time::sleep(time.min(self.options.drain / 10)).await;
+        })
+        .await;
+    }
+}
+
+/// How long something has been so; it begins with the first question.
+fn since(begin: &mut Option<Instant>) -> Duration {
+    begin.get_or_insert_with(Instant::now).elapsed()
+}
+
+/// The thread that looks for the chunks of all sessions.
+struct Poller {
+    process: u64,
+    runtime: Handle,
+    permits: Arc<Semaphore>,
+    open: Arc<AtomicUsize>,
+}
+
+static POLLER: ArcSwapOption<Poller> = ArcSwapOption::const_empty();
+
+impl Poller {
+    /// The one of this process; a forked child has none of its parent's threads.
+    fn of_this_process() -> io::Result<Arc<Poller>> {
+        loop {
+            let there = POLLER.load();
+            if let Some(poller) = &*there
+                && poller.process == generation()
+            {
+                return Ok(poller.clone());
+            }
+            let runtime = runtime()?;
+            let poller = Arc::new(Poller {
+                process: generation(),
+                runtime: runtime.handle().clone(),
+                permits: Arc::new(Semaphore::new(IN_FLIGHT)),
+                open: Arc::default(),
+            });
+            // Its threads are the parent's, so it can't be shut down here.
+            std::mem::forget(there.clone());
+            let before = POLLER.compare_and_swap(&there, Some(poller.clone()));
+            if !std::ptr::eq(as_ptr(&before), as_ptr(&there)) {
+                continue;
+            }
+            let thread = std::thread::Builder::new().name("ironpipe-poll".into());
+            let run = move || runtime.block_on(std::future::pending::<()>());
+            if let Err(error) = thread.spawn(run) {
+                POLLER.store(None);
+                return Err(error);
+            }
+            return Ok(poller);
+        }
+    }
+}
+
+fn as_ptr(poller: &Option<Arc<Poller>>) -> *const Poller {
+    poller.as_ref().map_or(std::ptr::null(), Arc::as_ptr)
+}

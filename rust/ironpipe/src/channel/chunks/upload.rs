@@ -1,0 +1,397 @@
+//! Lines into chunks, uploaded by a thread.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use super::backlog::{Backlog, Chunk};
+use super::retry::Backoff;
+use super::{ChunkPrefix, Put, Retry, StoreError, runtime};
+use crate::channel::MessageChannel;
+
+/// The first wait between two chunks.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A chunk below this is small: it pays to wait for more.
+const SMALL: usize = 256 << 10;
+
+/// How lines become chunks.
+#[derive(Debug, Clone)]
+pub struct UploadOptions {
+    /// The longest a line waits for others before it is uploaded, 0.5 s by default. The first line
+    /// after a quiet time does not wait at all.
+    pub interval: Duration,
+    /// At how many bytes a chunk is cut, 4 MiB by default. A longer line is a chunk of its own.
+    pub chunk: usize,
+    /// How many bytes that are not uploaded yet stay in memory, 64 MiB by default. More goes to a
+    /// file without a name in the temporary directory.
+    pub memory: usize,
+    /// How long `close` waits for the last chunk, 60 s by default.
+    pub patience: Duration,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        UploadOptions {
+            interval: Duration::from_millis(500),
+            chunk: 4 << 20,
+            memory: 64 << 20,
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a thread shall do.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+/// Starts a thread.
+type Spawn = Arc<dyn Fn(Work) -> io::Result<()> + Send + Sync>;
+
+/// Writes lines as chunks: the first at once, the next together, and none skips an index.
+///
+/// What the store does not take is tried again until [`close`](MessageChannel::close) has waited
+/// its time; then the error says how much did not arrive. Several writers may share a prefix where
+/// the store can put if absent: an index that is taken is another's, and the next one is tried.
+pub struct ChunkChannel {
+    prefix: ChunkPrefix,
+    name: PathBuf,
+    options: UploadOptions,
+    spawn: Spawn,
+    /// The index of the next chunk.
+    next: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    backlog: Backlog,
+    /// What the thread has in its hands.
+    uploading: u64,
+    uploader: Uploader,
+    /// When to give up; none before close.
+    deadline: Option<Instant>,
+    /// What the store said last, if it was no success.
+    failure: Option<String>,
+}
+
+#[derive(PartialEq)]
+enum Uploader {
+    NotStarted,
+    Running,
+    /// All is uploaded, or nothing more can be.
+    Ended,
+}
+
+impl Shared {
+    fn new(options: &UploadOptions) -> Arc<Shared> {
+        Arc::new(Shared {
+            state: Mutex::new(State {
+                backlog: Backlog::new(options.chunk, options.memory),
+                uploading: 0,
+                uploader: Uploader::NotStarted,
+                deadline: None,
+                failure: None,
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, time);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl ChunkChannel {
+    /// A channel whose uploads run on a thread of the engine's.
+    pub fn new(prefix: ChunkPrefix, options: UploadOptions) -> ChunkChannel {
+        ChunkChannel::on(prefix, options, |work| {
+            let thread = std::thread::Builder::new().name("ironpipe-upload".into());
+            thread.spawn(work).map(|_| ())
+        })
+    }
+
+    /// A channel whose uploads run on a thread that `spawn` starts.
+    pub fn on(
+        prefix: ChunkPrefix,
+        options: UploadOptions,
+        spawn: impl Fn(Work) -> io::Result<()> + Send + Sync + 'static,
+    ) -> ChunkChannel {
+        ChunkChannel {
+            name: prefix.to_string().into(),
+            shared: Shared::new(&options),
+            spawn: Arc::new(spawn),
+            next: Arc::new(AtomicU64::new(1)),
+            prefix,
+            options,
+        }
+    }
+
+    fn start(&self, state: &mut State) -> io::Result<()> {
+        if state.uploader != Uploader::NotStarted {
+            return Ok(());
+        }
+        let upload = Upload {
+            prefix: self.prefix.clone(),
+            interval: self.options.interval,
+            next: self.next.clone(),
+            shared: self.shared.clone(),
+            runtime: runtime()?,
+        };
+        state.uploader = Uploader::Running;
+        (self.spawn)(Box::new(move || upload.run())).inspect_err(|_| {
+            state.uploader = Uploader::NotStarted;
+        })
+    }
+}
+
+impl fmt::Debug for ChunkChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkChannel")
+            .field("prefix", &self.prefix)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MessageChannel for ChunkChannel {
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        self.start(&mut state)?;
+        state.backlog.push(line)?;
+        drop(state);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + self.options.patience;
+        let mut state = self.shared.lock();
+        if state.uploader == Uploader::Running {
+            state.deadline.get_or_insert(deadline);
+            self.shared.changed.notify_all();
+        }
+        // The thread keeps the deadline itself; a request under way may take it beyond.
+        let patience = deadline + Duration::from_secs(1);
+        while state.uploader == Uploader::Running {
+            let now = Instant::now();
+            if now >= patience {
+                break;
+            }
+            state = self.shared.wait(state, patience - now);
+        }
+        let left = state.uploading + state.backlog.lines();
+        if left == 0 {
+            return Ok(());
+        }
+        let reason = state.failure.as_deref().unwrap_or("no answer yet");
+        let messages = if left == 1 { "message" } else { "messages" };
+        Err(io::Error::other(format!(
+            "{left} {messages} did not arrive, from chunk {} on: {reason}",
+            self.next.load(Relaxed)
+        )))
+    }
+
+    fn forked(&mut self) {
+        // Its lock may be held by a thread that this process does not have, and what it holds is
+        // the parent's to upload.
+        let parents = std::mem::replace(&mut self.shared, Shared::new(&self.options));
+        std::mem::forget(parents);
+    }
+
+    fn name(&self) -> &Path {
+        &self.name
+    }
+}
+
+impl Drop for ChunkChannel {
+    fn drop(&mut self) {
+        // For those who do not close. Nobody is there to hear of an error.
+        let _ = self.close();
+    }
+}
+
+/// What the thread works on.
+struct Upload {
+    prefix: ChunkPrefix,
+    interval: Duration,
+    next: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+    runtime: Runtime,
+}
+
+impl Upload {
+    fn run(self) {
+        let ended = Ended(&self.shared);
+        let mut pace = Pace::new(self.interval);
+        while let Some(chunk) = self.next_chunk(&mut pace) {
+            if !self.upload(&chunk) {
+                return;
+            }
+            pace.uploaded(chunk.body.len());
+            self.shared.lock().uploading = 0;
+        }
+        drop(ended);
+    }
+
+    /// Waits for lines and until it is their time; none once all is done after close.
+    fn next_chunk(&self, pace: &mut Pace) -> Option<Chunk> {
+        let mut state = self.shared.lock();
+        loop {
+            let closing = state.deadline.is_some();
+            if state.backlog.is_empty() {
+                if closing {
+                    return None;
+                }
+                state = self.shared.wait(state, Duration::MAX);
+                continue;
+            }
+            let wait = pace.wait();
+            if !closing && !state.backlog.is_full() && !wait.is_zero() {
+                state = self.shared.wait(state, wait);
+                continue;
+            }
+            match state.backlog.take() {
+                Ok(Some(chunk)) => {
+                    state.uploading = chunk.lines;
+                    return Some(chunk);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    state.failure = Some(format!("what waits on disk can't be read: {error}"));
+                    if state
+                        .deadline
+                        .is_some_and(|deadline| deadline <= Instant::now())
+                    {
+                        return None;
+                    }
+                    state = self.shared.wait(state, self.interval);
+                }
+            }
+        }
+    }
+
+    /// Uploads a chunk, however often it takes; false where the time is up.
+    fn upload(&self, chunk: &Chunk) -> bool {
+        let mut backoff = Backoff::default();
+        loop {
+            // Asked before: who closes while a request fails gets one more.
+            let closing = self.shared.lock().deadline.is_some();
+            let error = match self.runtime.block_on(self.put(chunk)) {
+                Ok(()) => {
+                    self.shared.lock().failure = None;
+                    return true;
+                }
+                Err(error) => error,
+            };
+            let mut state = self.shared.lock();
+            state.failure = Some(error.reason);
+            let mut again = Instant::now() + backoff.next(error.retry);
+            let was_closing = closing;
+            loop {
+                let now = Instant::now();
+                if let Some(deadline) = state.deadline {
+                    if deadline <= now || (was_closing && error.retry == Retry::Mended) {
+                        return false;
+                    }
+                    if !was_closing {
+                        break;
+                    }
+                    again = again.min(deadline);
+                }
+                if again <= now {
+                    break;
+                }
+                state = self.shared.wait(state, again - now);
+            }
+        }
+    }
+
+    /// One attempt, at the first index that is free.
+    async fn put(&self, chunk: &Chunk) -> Result<(), StoreError> {
+        loop {
+            let index = self.next.load(Relaxed);
+            let key = self.prefix.key(index);
+            let store = &self.prefix.store;
+            let ours = match store.put(&key, chunk.body.clone()).await? {
+                Put::Stored => true,
+                // Stored by an attempt whose answer was lost, or by another writer.
+                Put::Taken => match store.get(&key, chunk.body.len() as u64).await {
+                    Ok(body) => body.is_some_and(|body| body == chunk.body),
+                    Err(error) if error.retry == Retry::Never => false,
+                    Err(error) => return Err(error),
+                },
+            };
+            self.next.store(index + 1, Relaxed);
+            if ours {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Says that the thread has ended, also where a store panics.
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.uploader = Uploader::Ended;
+        if std::thread::panicking() {
+            state.failure = Some("the store panicked".into());
+        }
+        drop(state);
+        self.0.changed.notify_all();
+    }
+}
+
+/// When the next chunk may go: at once after a quiet time, then at an interval that grows while
+/// chunks are small.
+struct Pace {
+    longest: Duration,
+    interval: Duration,
+    last: Option<Instant>,
+}
+
+impl Pace {
+    fn new(longest: Duration) -> Pace {
+        Pace {
+            longest,
+            interval: SHORTEST_INTERVAL.min(longest),
+            last: None,
+        }
+    }
+
+    /// How long to wait still.
+    fn wait(&mut self) -> Duration {
+        let Some(last) = self.last else {
+            return Duration::ZERO;
+        };
+        let since = last.elapsed();
+        if since > 2 * self.longest {
+            self.interval = SHORTEST_INTERVAL.min(self.longest);
+        }
+        self.interval.saturating_sub(since)
+    }
+
+    fn uploaded(&mut self, size: usize) {
+        self.last = Some(Instant::now());
+        self.interval = match size < SMALL {
+            true => (self.interval * 2).min(self.longest),
+            false => self.interval,
+        };
+    }
+}
