@@ -11,6 +11,9 @@ use ironpipe::channel::chunks::{
     Bytes, ChunkChannel, ChunkFeed, ChunkPrefix, ChunkStore, DirectoryStore, Fed, FeedOptions, Put,
     Request, Retry, StoreError, UploadOptions,
 };
+use ironpipe::protocol::envelope::Method;
+use ironpipe::reader::{MessageReader, Next, TailOptions};
+use ironpipe::writer::MessageWriter;
 
 /// What may happen to a request.
 #[derive(Clone, Copy, PartialEq)]
@@ -400,4 +403,81 @@ fn a_thousand_sessions_share_a_few_threads() {
     let lines: HashSet<String> = feeds.iter().map(Reading::line).collect();
     assert_eq!(lines.into_iter().collect::<Vec<_>>(), ["here"]);
     assert!(threads() <= 5, "{} threads", threads());
+}
+
+fn message_reader(memory: &Memory) -> MessageReader {
+    let feed = FeedOptions {
+        quiet: Duration::from_millis(20),
+        drain: Duration::from_millis(200),
+        ..FeedOptions::default()
+    };
+    let prefix = ChunkPrefix::new(memory.clone(), "p");
+    MessageReader::tail_chunks(prefix, TailOptions::default(), feed, || {}).unwrap()
+}
+
+fn read_all(reader: &mut MessageReader) -> usize {
+    let mut count = 0;
+    loop {
+        match reader.next(Some(Duration::from_secs(30))).unwrap() {
+            Next::Message(_) => count += 1,
+            Next::Ended => return count,
+            Next::Interrupted => {}
+            Next::TimedOut => panic!("nothing came"),
+        }
+    }
+}
+
+#[test]
+fn messages_go_from_a_writer_to_a_reader() {
+    let memory = Memory::default();
+    let mut reader = message_reader(&memory);
+    let channel = ChunkChannel::new(ChunkPrefix::new(memory, "p"), quick());
+    let writer = MessageWriter::new(channel);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            writer.write(Method::Opened, br#"{"extras":{}}"#).unwrap();
+            for _ in 0..500 {
+                let params = br#"{"message":"x","level":"INFO"}"#;
+                writer.write(Method::Log, params).unwrap();
+            }
+            let closed = writer.close_with(|params| {
+                params.extend_from_slice(b"{}");
+                Ok(())
+            });
+            closed.unwrap();
+        });
+        // All writers are known to be ours, and closed: nobody has to say that it is the end.
+        assert_eq!(read_all(&mut reader), 502);
+    });
+    let report = reader.handle().report();
+    assert!(report.is_complete() && report.requests > 0, "{report}");
+}
+
+#[test]
+fn a_writer_that_did_not_close_has_lost_what_it_held() {
+    let memory = Memory::default();
+    let line = |n: u32, method: &str| {
+        format!(
+            r#"{{"__dagster_pipes_version":"0.1","method":"{method}","params":{{}},"__ironpipe":["w",{n},1]}}"#
+        )
+    };
+    let cut = [line(1, "opened"), line(2, "closed")[..20].to_owned()].join("\n");
+    memory
+        .0
+        .objects
+        .lock()
+        .unwrap()
+        .insert("p/1.json".into(), cut.into());
+    memory
+        .0
+        .objects
+        .lock()
+        .unwrap()
+        .insert("p/2.json".into(), "".into());
+    let mut reader = message_reader(&memory);
+    reader.handle().finish();
+    assert_eq!(read_all(&mut reader), 1);
+    let report = reader.handle().report();
+    assert_eq!((report.unclosed, report.rejected_count), (1, 1), "{report}");
+    assert!(!report.is_complete() && report.to_string().contains("did not close"));
 }

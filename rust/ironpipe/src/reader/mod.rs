@@ -3,12 +3,16 @@
 //! A [`MessageDecoder`] takes bytes, cuts them into lines, decodes those, and hands the messages
 //! out one at a time. A line that is no message is set aside with its place and the reason; what
 //! follows it goes on. The [`DeliveryReport`] says at any time what arrived and what did not. A
-//! [`MessageReader`] is a decoder that reads a file, also while it grows.
+//! [`MessageReader`] is a decoder with a source: a file, also while it grows, or chunks.
 
+#[cfg(feature = "chunks")]
+mod chunks;
 mod decoder;
+mod file;
 mod message;
 mod report;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -16,14 +20,16 @@ use std::time::{Duration, Instant};
 
 pub use decoder::{Item, MessageDecoder};
 pub use message::{MessageRef, OwnedMessage, Received};
-pub use report::{DeliveryReport, Rejected, WriterReport};
+pub use report::{DeliveryReport, LostChunk, Rejected, WriterReport};
 
-use crate::channel::tail::{FileTail, Turn};
-use crate::channel::watch::{Wake, Waker, Watch};
+use crate::Result;
+#[cfg(feature = "chunks")]
+use crate::channel::chunks::{ChunkPrefix, FeedOptions};
+use crate::channel::watch::Wake;
 use crate::framing::MAX_LINE;
 use crate::protocol::message::Message;
-use crate::{Error, Result};
 use decoder::Tally;
+use file::FileSource;
 
 /// How long what is there is read past the time-out when no message is found in it. Reading is not
 /// waiting, so a time-out of 0 still finds what lies behind a long line; but where garbage comes
@@ -63,6 +69,30 @@ pub enum Step {
     Ended,
 }
 
+/// Where the bytes of a reader come from.
+trait Source: fmt::Debug + Send {
+    /// Brings a block at most to a decoder that has handed out everything. `finishing`: nothing
+    /// more is written.
+    ///
+    /// # Errors
+    /// What is there can't be read.
+    fn advance(&mut self, decoder: &mut MessageDecoder, finishing: bool) -> Result<Advance>;
+
+    /// Waits until there may be more, at the latest until `deadline`.
+    fn wait(&mut self, deadline: Option<Instant>) -> Wake;
+}
+
+/// What [`Source::advance`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Advance {
+    /// Something was brought, or there may be more at once.
+    More,
+    /// Nothing is there now.
+    Nothing,
+    /// Nothing will be there any more.
+    Ended,
+}
+
 /// What [`MessageReader::next`] came to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
@@ -76,36 +106,32 @@ pub enum Next {
     Ended,
 }
 
-/// Reads the messages of a file, finished or still being written.
+/// Reads the messages of a channel, finished or still being written to.
 #[derive(Debug)]
 pub struct MessageReader {
-    tail: FileTail,
+    source: Box<dyn Source>,
     decoder: MessageDecoder,
-    /// None for a finished file.
-    watch: Option<Watch>,
     until_closed: bool,
     shared: Arc<Shared>,
     ended: bool,
 }
 
-#[derive(Debug)]
 struct Shared {
     tally: Tally,
     finishing: AtomicBool,
-    waker: Option<Arc<Waker>>,
+    /// Ends the wait that is under way.
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 /// What other threads may ask of a reader while it waits.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ReaderHandle(Arc<Shared>);
 
 impl ReaderHandle {
-    /// Says that nothing more will be written: the reader reads to the end of the file, and ends.
+    /// Says that nothing more will be written: the reader reads to the end of the channel, and ends.
     pub fn finish(&self) {
         self.0.finishing.store(true, SeqCst);
-        if let Some(waker) = &self.0.waker {
-            waker.wake();
-        }
+        (self.0.wake)();
     }
 
     /// What arrived and what did not, up to the block that was read last.
@@ -114,26 +140,33 @@ impl ReaderHandle {
     }
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("finishing", &self.finishing)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReaderHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl MessageReader {
     /// Reads a file that is not written any more, to its end.
     ///
     /// # Errors
-    /// [`Error::Channel`] where there is no file at `path` or it can't be opened.
+    /// [`Error::Channel`](crate::Error::Channel) where there is no file at `path` or it can't be
+    /// opened.
     pub fn read(path: impl AsRef<Path>, max_line: usize) -> Result<MessageReader> {
-        let path = path.as_ref();
-        let tail = FileTail::new(path)?;
-        if !tail.is_open() {
-            return Err(Error::channel(
-                "read",
-                path,
-                std::io::ErrorKind::NotFound.into(),
-            ));
-        }
         let options = TailOptions {
             max_line,
             until_closed: false,
         };
-        let reader = MessageReader::new(tail, None, options);
+        let source = FileSource::finished(path.as_ref())?;
+        let reader = MessageReader::new(source, options, Box::new(|| {}));
         reader.handle().finish();
         Ok(reader)
     }
@@ -141,25 +174,46 @@ impl MessageReader {
     /// Follows a file while it is written. It need not exist yet.
     ///
     /// # Errors
-    /// [`Error::Channel`] where `path` is no file or can't be opened.
+    /// [`Error::Channel`](crate::Error::Channel) where `path` is no file or can't be opened.
     pub fn tail(path: impl AsRef<Path>, options: TailOptions) -> Result<MessageReader> {
-        // The watch comes first: what is written between the two is then heard of.
-        let watch = Watch::new(path.as_ref());
-        let tail = FileTail::new(path.as_ref())?;
-        Ok(MessageReader::new(tail, Some(watch), options))
+        let (source, waker) = FileSource::growing(path.as_ref())?;
+        Ok(MessageReader::new(
+            source,
+            options,
+            Box::new(move || waker.wake()),
+        ))
     }
 
-    fn new(tail: FileTail, watch: Option<Watch>, options: TailOptions) -> MessageReader {
+    /// Follows the chunks of a session. `ready` is called, from another thread, whenever
+    /// [`advance`](Self::advance) has something to do: so one thread can serve many readers.
+    ///
+    /// # Errors
+    /// The system's, where the thread that looks for chunks can't be started.
+    #[cfg(feature = "chunks")]
+    pub fn tail_chunks(
+        prefix: ChunkPrefix,
+        options: TailOptions,
+        feed: FeedOptions,
+        ready: impl Fn() + Send + Sync + 'static,
+    ) -> std::io::Result<MessageReader> {
+        let (source, wake) = chunks::ChunkSource::open(prefix, feed, ready)?;
+        Ok(MessageReader::new(source, options, wake))
+    }
+
+    fn new(
+        source: impl Source + 'static,
+        options: TailOptions,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> MessageReader {
         let decoder = MessageDecoder::new(options.max_line);
         MessageReader {
-            tail,
+            source: Box::new(source),
             shared: Arc::new(Shared {
                 tally: decoder.tally().clone(),
                 finishing: AtomicBool::new(false),
-                waker: watch.as_ref().map(Watch::waker),
+                wake,
             }),
             decoder,
-            watch,
             until_closed: options.until_closed,
             ended: false,
         }
@@ -223,37 +277,19 @@ impl MessageReader {
             }
             // Asked before the read: what was written before `finish` is then read after it.
             let finishing = self.shared.finishing.load(SeqCst);
-            let tail = &mut self.tail;
-            let read = self
-                .decoder
-                .fill(|space| tail.read(space))
-                .map_err(|error| Error::channel("read", self.tail.path(), error))?;
-            if read > 0 {
-                if let Some(watch) = &mut self.watch {
-                    watch.found();
+            match self.source.advance(&mut self.decoder, finishing)? {
+                Advance::More => {
+                    let now = Instant::now();
+                    if now > patience && deadline.is_some_and(|deadline| deadline <= now) {
+                        return Ok(Step::TimedOut);
+                    }
                 }
-                let now = Instant::now();
-                if now > patience && deadline.is_some_and(|deadline| deadline <= now) {
-                    return Ok(Step::TimedOut);
-                }
-                continue;
-            }
-            if self.tail.turn()? == Turn::Restarted {
-                self.decoder.restart();
-                if let Some(watch) = &mut self.watch {
-                    watch.renew();
-                }
-                continue;
-            }
-            let Some(watch) = self.watch.as_mut().filter(|_| !finishing) else {
-                self.decoder.end_file();
-                self.ended = true;
-                continue;
-            };
-            match watch.wait(deadline) {
-                Wake::Changed | Wake::Look => {}
-                Wake::TimedOut => return Ok(Step::TimedOut),
-                Wake::Interrupted => return Ok(Step::Interrupted),
+                Advance::Ended => self.ended = true,
+                Advance::Nothing => match self.source.wait(deadline) {
+                    Wake::Changed | Wake::Look => {}
+                    Wake::TimedOut => return Ok(Step::TimedOut),
+                    Wake::Interrupted => return Ok(Step::Interrupted),
+                },
             }
         }
     }
@@ -263,7 +299,7 @@ impl MessageReader {
     pub fn take(&mut self) -> Option<MessageRef<'_>> {
         match self.decoder.take()? {
             Item::Message(message) => Some(message),
-            // A file is no shared channel.
+            // Neither files nor chunks are shared with ordinary output.
             Item::Output(_) => None,
         }
     }

@@ -52,6 +52,17 @@ impl WriterReport {
     }
 }
 
+/// A chunk that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostChunk {
+    /// Its index.
+    pub index: u64,
+    /// Whether the chunks behind it are unknown, too.
+    pub and_all_after: bool,
+    /// Why.
+    pub reason: String,
+}
+
 /// What arrived and what did not, up to now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryReport {
@@ -71,6 +82,17 @@ pub struct DeliveryReport {
     pub rejected_count: u64,
     /// What was mended, and how often.
     pub repaired: BTreeMap<&'static str, u64>,
+    /// The first chunks that could not be read.
+    pub lost_chunks: Vec<LostChunk>,
+    /// How many chunks could not be read.
+    pub lost_chunk_count: u64,
+    /// How many writers had not closed when the channel ended, where a writer holds messages back:
+    /// what they held is lost.
+    pub unclosed: u64,
+    /// How often a store was asked for a chunk.
+    pub requests: u64,
+    /// How many of these requests failed and were made again.
+    pub failed_requests: u64,
 }
 
 impl DeliveryReport {
@@ -88,7 +110,10 @@ impl DeliveryReport {
 
     /// Whether nothing was rejected and nothing is missing.
     pub fn is_complete(&self) -> bool {
-        self.rejected_count == 0 && self.missing_count() == 0
+        self.rejected_count == 0
+            && self.missing_count() == 0
+            && self.lost_chunk_count == 0
+            && self.unclosed == 0
     }
 }
 
@@ -126,8 +151,32 @@ impl fmt::Display for DeliveryReport {
             write!(f, "\n  missing from writer {}: ", writer.writer)?;
             write_ranges(f, &writer.missing)?;
         }
+        for chunk in &self.lost_chunks {
+            let on = if chunk.and_all_after {
+                " and all after it"
+            } else {
+                ""
+            };
+            let LostChunk { index, reason, .. } = chunk;
+            write!(f, "\n  chunk {index}{on} did not arrive: {reason}")?;
+        }
+        let more = self.lost_chunk_count - self.lost_chunks.len() as u64;
+        if more > 0 {
+            write!(f, "\n  and {} more", count(more, "chunk"))?;
+        }
+        if self.unclosed > 0 {
+            let writers = count(self.unclosed, "writer");
+            write!(
+                f,
+                "\n  {writers} did not close: what it had not uploaded is lost"
+            )?;
+        }
         for (what, n) in &self.repaired {
             write!(f, "\n  repaired: {what} ({n})")?;
+        }
+        if self.failed_requests > 0 {
+            let (requests, failed) = (self.requests, self.failed_requests);
+            write!(f, "\n  {requests} requests, {failed} of them made again")?;
         }
         Ok(())
     }
@@ -160,6 +209,8 @@ pub(crate) struct Tracker {
     by_id: HashMap<WriterId, usize>,
     /// The writer of the last message; the next one is most often its own.
     current: usize,
+    /// The channel has ended, and writers hold messages back on it.
+    buffer_ended: bool,
 }
 
 #[derive(Debug)]
@@ -315,6 +366,42 @@ impl Tracker {
         }
     }
 
+    #[cfg(feature = "chunks")]
+    pub fn lost_chunk(&mut self, index: u64, and_all_after: bool, reason: String) {
+        self.report.lost_chunk_count += 1;
+        if self.report.lost_chunks.len() < MAX_REJECTED {
+            self.report.lost_chunks.push(LostChunk {
+                index,
+                and_all_after,
+                reason,
+            });
+        }
+    }
+
+    /// Takes note of how often the store was asked until now.
+    #[cfg(feature = "chunks")]
+    pub fn requests(&mut self, requests: u64, failed: u64) {
+        self.report.requests = requests;
+        self.report.failed_requests = failed;
+    }
+
+    /// Says that nothing more comes through a channel on which writers hold messages back.
+    #[cfg(feature = "chunks")]
+    pub fn end_of_buffer(&mut self) {
+        self.buffer_ended = true;
+    }
+
+    /// How many writers have something to say still.
+    fn unclosed(&self) -> u64 {
+        let open = self.writers.iter().filter(|writer| !writer.closed).count() as u64;
+        let numbered = self.writers.iter().filter(|writer| writer.closed).count() as u64;
+        let opened = self.writers.iter().filter(|writer| writer.opened).count() as u64;
+        // Those that do not number their messages are known by what they open and close.
+        let unnumbered = (self.report.opened - opened.min(self.report.opened))
+            .saturating_sub(self.report.closed.saturating_sub(numbered));
+        open + unnumbered
+    }
+
     /// Sets aside a message that was counted as delivered.
     pub fn take_back(&mut self, offset: u64, reason: String, line: &[u8]) {
         self.report.delivered -= 1;
@@ -334,6 +421,11 @@ impl Tracker {
     pub fn report(&self) -> DeliveryReport {
         DeliveryReport {
             writers: self.writers.iter().map(Writer::report).collect(),
+            unclosed: if self.buffer_ended {
+                self.unclosed()
+            } else {
+                0
+            },
             ..self.report.clone()
         }
     }

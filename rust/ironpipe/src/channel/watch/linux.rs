@@ -72,6 +72,26 @@ impl Waker {
         }
     }
 
+    /// Sleeps until it is woken, at most `time`. Whoever only wakes and never sleeps costs no
+    /// descriptor.
+    pub fn sleep(&self, time: Duration) -> Wake {
+        if self.event().is_none() {
+            self.renew();
+        }
+        if self.take() {
+            return Wake::Changed;
+        }
+        match sleep(None, self, time) {
+            Err(Errno::INTR) => Wake::Interrupted,
+            Ok(_) if self.take() => Wake::Changed,
+            Ok(_) => Wake::Look,
+            Err(_) => {
+                std::thread::sleep(time);
+                Wake::Look
+            }
+        }
+    }
+
     fn take(&self) -> bool {
         let raised = self.raised.swap(false, SeqCst);
         if raised && let Some(event) = self.event() {
@@ -318,16 +338,7 @@ impl Watch {
         }
         match &self.hub {
             Some(hub) => hub.wait(&self.waker, time),
-            None if self.waker.take() => Wake::Changed,
-            None => match sleep(None, &self.waker, time) {
-                Err(Errno::INTR) => Wake::Interrupted,
-                Ok(_) if self.waker.take() => Wake::Changed,
-                Ok(_) => Wake::Look,
-                Err(_) => {
-                    std::thread::sleep(time);
-                    Wake::Look
-                }
-            },
+            None => self.waker.sleep(time),
         }
     }
 }

@@ -21,6 +21,19 @@ impl Waker {
         *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
+
+    /// Sleeps until it is woken, at most `time`.
+    pub fn sleep(&self, time: Duration) -> Wake {
+        let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .changed
+            .wait_timeout_while(raised, time, |raised| !*raised);
+        let (mut raised, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match std::mem::take(&mut *raised) {
+            true => Wake::Changed,
+            false => Wake::Look,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -42,19 +55,6 @@ impl Watch {
     pub(super) fn watch(&mut self, _: &Path) {}
 
     pub(super) fn wait(&mut self, _: &Path, time: Duration) -> Wake {
-        let raised = self
-            .waker
-            .raised
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .waker
-            .changed
-            .wait_timeout_while(raised, time, |raised| !*raised);
-        let (mut raised, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match std::mem::take(&mut *raised) {
-            true => Wake::Changed,
-            false => Wake::Look,
-        }
+        self.waker.sleep(time)
     }
 }
