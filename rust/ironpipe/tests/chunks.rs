@@ -24,6 +24,8 @@ enum Fault {
     AnswerLost,
 }
 
+type Faults = fn(u64) -> Fault;
+
 /// Objects in memory, behind a line that breaks.
 #[derive(Clone, Default)]
 struct Memory(Arc<Inner>);
@@ -32,7 +34,7 @@ struct Memory(Arc<Inner>);
 struct Inner {
     objects: Mutex<BTreeMap<String, Bytes>>,
     /// What happens to the n-th request.
-    faults: Mutex<Option<fn(u64) -> Fault>>,
+    faults: Mutex<Option<Faults>>,
     requests: AtomicU64,
 }
 
@@ -43,7 +45,7 @@ impl fmt::Debug for Memory {
 }
 
 impl Memory {
-    fn with(faults: fn(u64) -> Fault) -> Memory {
+    fn with(faults: Faults) -> Memory {
         let memory = Memory::default();
         *memory.0.faults.lock().unwrap() = Some(faults);
         memory
