@@ -7,7 +7,7 @@
 //! the `items` of a subclass of `dict`, which `json.dumps` calls too.
 
 use ironpipe::protocol::scan::{Kind, MAX_NESTING};
-use ironpipe::protocol::value::write_json_string;
+use ironpipe::protocol::value::{write_json_float, write_json_integer, write_json_string};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
@@ -105,6 +105,7 @@ pub fn encode(value: &Bound<'_, PyAny>, depth: usize, out: &mut Vec<u8>) -> Walk
     let mut walker = Walker {
         out,
         above: Vec::new(),
+        entries: Vec::new(),
     };
     walker.value(value, depth)
 }
@@ -114,55 +115,57 @@ struct Walker<'a, 'py> {
     /// The containers that are being written, outermost first; kept only once the depth is past
     /// [`SUSPECT`], since a cycle is found soon enough there.
     above: Vec<Bound<'py, PyAny>>,
+    /// What is still to be written of the dicts that are being written, outermost first.
+    entries: Vec<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
 }
 
 /// The depth from which on a value may hold itself.
 const SUSPECT: usize = 64;
 
 impl<'py> Walker<'_, 'py> {
+    /// Of the built-in types themselves one comparison tells each.
     fn value(&mut self, value: &Bound<'py, PyAny>, depth: usize) -> Walk<Kind> {
-        if let Ok(text) = value.cast::<PyString>() {
-            self.string(text)?;
-            return Ok(Kind::String);
-        }
-        if let Ok(number) = value.cast::<PyInt>() {
-            if let Ok(flag) = value.cast_exact::<PyBool>() {
-                self.raw(if flag.is_true() { "true" } else { "false" });
-                return Ok(Kind::Bool);
-            }
-            self.integer(number)?;
-            return Ok(Kind::Int);
-        }
-        if let Ok(object) = value.cast::<PyDict>() {
-            self.enter(value, depth)?;
-            self.object(object, depth + 1)?;
-            self.leave(depth);
-            return Ok(Kind::Object);
-        }
-        if let Ok(list) = value.cast::<PyList>() {
-            self.enter(value, depth)?;
-            self.array(list.iter(), depth + 1)?;
-            self.leave(depth);
-            return Ok(Kind::Array);
-        }
-        if let Ok(number) = value.cast::<PyFloat>() {
-            self.float(number.value());
-            return Ok(Kind::Float);
-        }
-        if value.is_none() {
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            self.string(text)
+        } else if let Ok(number) = value.cast_exact::<PyInt>() {
+            self.integer(number)
+        } else if let Ok(number) = value.cast_exact::<PyFloat>() {
+            Ok(self.float(number))
+        } else if let Ok(object) = value.cast_exact::<PyDict>() {
+            self.object(object, depth)
+        } else if let Ok(list) = value.cast_exact::<PyList>() {
+            self.array(value, list.iter(), depth)
+        } else if let Ok(flag) = value.cast_exact::<PyBool>() {
+            self.raw(if flag.is_true() { "true" } else { "false" });
+            Ok(Kind::Bool)
+        } else if value.is_none() {
             self.raw("null");
-            return Ok(Kind::Null);
+            Ok(Kind::Null)
+        } else {
+            self.derived(value, depth)
         }
+    }
+
+    /// A value of a subclass, or a tuple.
+    fn derived(&mut self, value: &Bound<'py, PyAny>, depth: usize) -> Walk<Kind> {
         if let Ok(tuple) = value.cast::<PyTuple>() {
-            self.enter(value, depth)?;
-            self.array(tuple.iter(), depth + 1)?;
-            self.leave(depth);
-            return Ok(Kind::Array);
+            self.array(value, tuple.iter(), depth)
+        } else if let Ok(text) = value.cast::<PyString>() {
+            self.string(text)
+        } else if let Ok(number) = value.cast::<PyInt>() {
+            self.integer(number)
+        } else if let Ok(object) = value.cast::<PyDict>() {
+            self.object(object, depth)
+        } else if let Ok(list) = value.cast::<PyList>() {
+            self.array(value, list.iter(), depth)
+        } else if let Ok(number) = value.cast::<PyFloat>() {
+            Ok(self.float(number))
+        } else {
+            Err(Refusal::new(format!(
+                "Object of type {} is not JSON serializable",
+                type_name(value)
+            )))
         }
-        Err(Refusal::new(format!(
-            "Object of type {} is not JSON serializable",
-            type_name(value)
-        )))
     }
 
     fn enter(&mut self, value: &Bound<'py, PyAny>, depth: usize) -> Walk {
@@ -189,55 +192,73 @@ impl<'py> Walker<'_, 'py> {
         }
     }
 
-    fn array(&mut self, values: impl Iterator<Item = Bound<'py, PyAny>>, depth: usize) -> Walk {
+    fn array(
+        &mut self,
+        array: &Bound<'py, PyAny>,
+        values: impl Iterator<Item = Bound<'py, PyAny>>,
+        depth: usize,
+    ) -> Walk<Kind> {
+        self.enter(array, depth)?;
         self.out.push(b'[');
         for (index, value) in values.enumerate() {
             if index > 0 {
                 self.out.push(b',');
             }
-            self.value(&value, depth)
+            self.value(&value, depth + 1)
                 .map_err(|refusal| within(refusal, || Step::Index(index)))?;
         }
         self.out.push(b']');
-        Ok(())
+        self.leave(depth);
+        Ok(Kind::Array)
     }
 
-    fn object(&mut self, object: &Bound<'py, PyDict>, depth: usize) -> Walk {
+    fn object(&mut self, object: &Bound<'py, PyDict>, depth: usize) -> Walk<Kind> {
+        self.enter(object, depth)?;
         // A copy of the entries, as json.dumps takes one: code of a value deeper down may change
         // the dict.
-        let entries = entries(object).map_err(|error| Refusal::of(Why::Raised(error)))?;
+        let first = self.entries.len();
+        if object.cast_exact::<PyDict>().is_ok() {
+            self.entries.extend(object.iter().map(Some));
+        } else {
+            let shown = entries(object).map_err(|error| Refusal::of(Why::Raised(error)))?;
+            self.entries.extend(shown.into_iter().map(Some));
+        }
         self.out.push(b'{');
-        for (index, (key, value)) in entries.iter().enumerate() {
-            if index > 0 {
+        for at in first..self.entries.len() {
+            let Some((key, value)) = self.entries[at].take() else {
+                continue;
+            };
+            if at > first {
                 self.out.push(b',');
             }
-            self.key(key)?;
+            self.key(&key)?;
             self.out.push(b':');
-            self.value(value, depth)
-                .map_err(|refusal| within(refusal, || Step::Key(key_text(key))))?;
+            self.value(&value, depth + 1)
+                .map_err(|refusal| within(refusal, || Step::Key(key_text(&key))))?;
         }
+        self.entries.truncate(first);
         self.out.push(b'}');
-        Ok(())
+        self.leave(depth);
+        Ok(Kind::Object)
     }
 
     fn key(&mut self, key: &Bound<'py, PyAny>) -> Walk {
         if let Ok(text) = key.cast::<PyString>() {
-            return self.string(text);
+            return self.string(text).map(drop);
         }
         self.out.push(b'"');
         if let Ok(number) = key.cast::<PyFloat>() {
             // As text the spelling counts, so it is Python's own.
-            let value = number.value();
-            if value.is_finite() {
+            if number.value().is_finite() {
                 let repr = repr_of::<PyFloat>(key)?;
                 self.raw(&repr);
             } else {
-                self.float(value);
+                self.float(number);
             }
         } else if let Ok(number) = key.cast::<PyInt>() {
             match key.cast_exact::<PyBool>() {
                 Ok(flag) => self.raw(if flag.is_true() { "true" } else { "false" }),
-                Err(_) => self.integer(number)?,
+                Err(_) => drop(self.integer(number)?),
             }
         } else if key.is_none() {
             self.raw("null");
@@ -251,14 +272,12 @@ impl<'py> Walker<'_, 'py> {
         Ok(())
     }
 
-    fn string(&mut self, text: &Bound<'py, PyString>) -> Walk {
+    fn string(&mut self, text: &Bound<'py, PyString>) -> Walk<Kind> {
         match text.to_str() {
-            Ok(text) => {
-                write_json_string(self.out, text);
-                Ok(())
-            }
-            Err(_) => self.surrogates(text),
+            Ok(text) => write_json_string(self.out, text),
+            Err(_) => self.surrogates(text)?,
         }
+        Ok(Kind::String)
     }
 
     /// Writes a string that has lone surrogates, which UTF-8 has no bytes for.
@@ -292,40 +311,24 @@ impl<'py> Walker<'_, 'py> {
         Ok(())
     }
 
-    fn integer(&mut self, number: &Bound<'py, PyInt>) -> Walk {
+    fn integer(&mut self, number: &Bound<'py, PyInt>) -> Walk<Kind> {
         match number.extract::<i64>() {
-            Ok(number) => self.format(format_args!("{number}")),
+            Ok(number) => write_json_integer(self.out, number),
             Err(_) => {
                 let digits = repr_of::<PyInt>(number.as_any())?;
                 self.raw(&digits);
             }
         }
-        Ok(())
+        Ok(Kind::Int)
     }
 
-    fn float(&mut self, number: f64) {
-        if number.is_finite() {
-            // The shortest text that reads back as the same number, always with a point or an
-            // exponent, so that it stays a float.
-            self.format(format_args!("{number:?}"));
-        } else {
-            self.raw(if number.is_nan() {
-                "NaN"
-            } else if number > 0.0 {
-                "Infinity"
-            } else {
-                "-Infinity"
-            });
-        }
+    fn float(&mut self, number: &Bound<'py, PyFloat>) -> Kind {
+        write_json_float(self.out, number.value());
+        Kind::Float
     }
 
     fn raw(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
-    }
-
-    fn format(&mut self, text: std::fmt::Arguments<'_>) {
-        // Writing to a Vec does not fail.
-        let _ = std::io::Write::write_fmt(self.out, text);
     }
 }
 

@@ -12,11 +12,9 @@ use crate::error::{is_not_json, pipes_error, to_python, wrong_type};
 /// How deep a raw value stands in its line: in the line, the params, the metadata and its entry.
 const RAW_VALUE: usize = 4;
 
-/// The type of what Dagster shall find out the type of.
-const INFER: &str = "__infer__";
-
 /// Metadata that Dagster takes.
 pub struct Metadata<'py> {
+    /// Its entries, where a channel of the user's will want them.
     entries: Vec<Entry<'py>>,
     encoded: EncodedMetadata,
 }
@@ -24,23 +22,21 @@ pub struct Metadata<'py> {
 /// A name, and what stands under it on the wire.
 struct Entry<'py> {
     name: Bound<'py, PyString>,
-    value: Value<'py>,
-}
-
-enum Value<'py> {
-    Raw(Bound<'py, PyAny>),
-    Typed(Bound<'py, PyDict>),
+    raw_value: Bound<'py, PyAny>,
+    type_name: Type,
+    /// The dict of the two, where it was given as one.
+    typed: Option<Bound<'py, PyDict>>,
 }
 
 impl<'py> Metadata<'py> {
     /// Takes metadata as it is given; none where there is nothing in it.
     ///
-    /// `lenient` lets it have values that are not JSON, for a channel of the user's that may have
-    /// a way of its own to write them.
+    /// `for_python` keeps what a channel of the user's is handed, and lets it have values that are
+    /// not JSON: that channel may have a way of its own to write them.
     pub fn take(
         value: &Bound<'py, PyAny>,
         method: &str,
-        lenient: bool,
+        for_python: bool,
     ) -> PyResult<Option<Metadata<'py>>> {
         if !value.is_truthy()? {
             return Ok(None);
@@ -48,16 +44,26 @@ impl<'py> Metadata<'py> {
         let Ok(dict) = value.cast::<PyDict>() else {
             return Err(wrong_type(value, method, "metadata", "<class 'dict'>"));
         };
-        let entries = entries(dict)?
-            .into_iter()
-            .map(|(key, value)| Entry::take(key, value, method))
-            .collect::<PyResult<Vec<_>>>()?;
-        let encoded = match encoded(&entries, method) {
-            Ok(encoded) => encoded,
-            Err(error) if lenient && is_not_json(value.py(), &error) => EncodedMetadata::default(),
-            Err(error) => return Err(error),
-        };
-        Ok(Some(Metadata { entries, encoded }))
+        let mut kept = Vec::new();
+        let mut checked = CheckedMetadata::new();
+        let mut is_json = true;
+        for (key, value) in entries(dict)? {
+            let entry = Entry::take(key, value, method)?;
+            match entry.encode(&mut checked, method) {
+                Err(error) if for_python && is_not_json(dict.py(), &error) => is_json = false,
+                encoded => encoded?,
+            }
+            if for_python {
+                kept.push(entry);
+            }
+        }
+        Ok(Some(Metadata {
+            entries: kept,
+            encoded: match is_json {
+                true => checked.finish(),
+                false => EncodedMetadata::default(),
+            },
+        }))
     }
 
     /// Its JSON text, where it has one.
@@ -69,12 +75,12 @@ impl<'py> Metadata<'py> {
     pub fn dict(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for entry in &self.entries {
-            match &entry.value {
-                Value::Typed(typed) => dict.set_item(&entry.name, typed)?,
-                Value::Raw(raw) => {
+            match &entry.typed {
+                Some(typed) => dict.set_item(&entry.name, typed)?,
+                None => {
                     let typed = PyDict::new(py);
-                    typed.set_item(intern!(py, "raw_value"), raw)?;
-                    typed.set_item(intern!(py, "type"), INFER)?;
+                    typed.set_item(intern!(py, "raw_value"), &entry.raw_value)?;
+                    typed.set_item(intern!(py, "type"), entry.type_name.as_str())?;
                     dict.set_item(&entry.name, typed)?;
                 }
             }
@@ -100,26 +106,49 @@ impl<'py> Entry<'py> {
             );
             pipes_error(py, text)
         })?;
-        let value = match value.cast_into::<PyDict>() {
-            Err(error) => Value::Raw(error.into_inner()),
+        match value.cast_into::<PyDict>() {
+            Err(error) => Ok(Entry {
+                name,
+                raw_value: error.into_inner(),
+                type_name: Type::Infer,
+                typed: None,
+            }),
             Ok(typed) => {
-                check_typed(&name, &typed, method)?;
-                Value::Typed(typed)
+                let (raw_value, type_name) = take_typed(&name, &typed, method)?;
+                Ok(Entry {
+                    name,
+                    raw_value,
+                    type_name,
+                    typed: Some(typed),
+                })
             }
-        };
-        Ok(Entry { name, value })
+        }
+    }
+
+    fn encode(&self, metadata: &mut CheckedMetadata, method: &str) -> PyResult<()> {
+        let py = self.name.py();
+        let place = || format!("metadata[{}]", quoted(&self.name.to_string_lossy()));
+        let refuse = |refusal: Box<Refusal>| refusal.into_error(py, &place());
+        metadata
+            .begin(|out| encode(&self.name, RAW_VALUE, out))
+            .map_err(refuse)?;
+        let kind = encode(&self.raw_value, RAW_VALUE, metadata.value()).map_err(refuse)?;
+        metadata
+            .end(kind, self.type_name)
+            .map_err(|why| to_python(py, bad_metadata(method, &format!("{}: {why}", place()))))
     }
 }
 
-fn check_typed(
-    name: &Bound<'_, PyString>,
-    typed: &Bound<'_, PyDict>,
+/// The raw value and the type of an entry that is given with both.
+fn take_typed<'py>(
+    name: &Bound<'py, PyString>,
+    typed: &Bound<'py, PyDict>,
     method: &str,
-) -> PyResult<()> {
+) -> PyResult<(Bound<'py, PyAny>, Type)> {
     let py = typed.py();
+    let raw_value = typed.get_item(intern!(py, "raw_value"))?;
     let type_name = typed.get_item(intern!(py, "type"))?;
-    let shaped = typed.len() == 2 && typed.contains(intern!(py, "raw_value"))?;
-    let Some(type_name) = type_name.filter(|_| shaped) else {
+    let (Some(raw_value), Some(type_name), 2) = (raw_value, type_name, typed.len()) else {
         let text = format!(
             "Invalid type for parameter `metadata` of `{method}`. Expected a dict with string keys \
              and values that are either raw metadata values or dictionaries with schema \
@@ -127,11 +156,10 @@ fn check_typed(
         );
         return Err(pipes_error(py, text));
     };
-    if let Ok(text) = type_name.cast::<PyString>()
-        && let Ok(text) = text.to_str()
-        && Type::from_name(text.as_bytes()).is_some()
-    {
-        return Ok(());
+    let text = type_name.cast::<PyString>().ok();
+    let text = text.and_then(|text| text.to_str().ok());
+    if let Some(known) = text.and_then(|text| Type::from_name(text.as_bytes())) {
+        return Ok((raw_value, known));
     }
     let known = PyFrozenSet::new(py, Type::ALL.iter().map(|known| known.as_str()))?;
     let text = format!(
@@ -139,33 +167,4 @@ fn check_typed(
          `{known}`, got `{type_name}`."
     );
     Err(pipes_error(py, text))
-}
-
-fn encoded(entries: &[Entry<'_>], method: &str) -> PyResult<EncodedMetadata> {
-    let mut metadata = CheckedMetadata::new();
-    for Entry { name, value } in entries {
-        let py = name.py();
-        let place = || format!("metadata[{}]", quoted(&name.to_string_lossy()));
-        let refuse = |refusal: Box<Refusal>| refusal.into_error(py, &place());
-        metadata
-            .begin(|out| encode(name, RAW_VALUE, out))
-            .map_err(refuse)?;
-        // That both keys are there was checked; None is for a dict that changes meanwhile.
-        let none = py.None().into_bound(py);
-        let ended = match value {
-            Value::Raw(raw) => {
-                let kind = encode(raw, RAW_VALUE, metadata.value()).map_err(refuse)?;
-                metadata.end(kind, INFER)
-            }
-            Value::Typed(typed) => {
-                let raw = typed.get_item(intern!(py, "raw_value"))?.unwrap_or(none);
-                let kind = encode(&raw, RAW_VALUE, metadata.value()).map_err(refuse)?;
-                let type_name = typed.get_item(intern!(py, "type"))?;
-                let type_name = type_name.as_ref().and_then(|name| name.cast().ok());
-                metadata.end(kind, type_name.map_or(Ok(INFER), PyStringMethods::to_str)?)
-            }
-        };
-        ended.map_err(|why| to_python(py, bad_metadata(method, &format!("{}: {why}", place()))))?;
-    }
-    Ok(metadata.finish())
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+use super::value::write_json_integer;
+
 /// The key every message has, and its value.
 pub const PIPES_PROTOCOL_VERSION_FIELD: &str = "__dagster_pipes_version";
 /// The version of the protocol that is written. The value is never compared when reading.
@@ -169,34 +171,24 @@ pub struct Stamp {
     pub micros: u64,
 }
 
-/// Appends one whole line, its newline included. `params` is JSON text without a newline.
-pub fn write_line(out: &mut Vec<u8>, method: Method, params: &[u8], stamp: &Stamp) {
+/// Appends what stands before the params in a line. They follow as JSON text without a newline.
+pub fn write_head(out: &mut Vec<u8>, method: Method) {
     out.extend_from_slice(b"{\"__dagster_pipes_version\":\"0.1\",\"method\":\"");
     out.extend_from_slice(method.as_str().as_bytes());
     out.extend_from_slice(b"\",\"params\":");
-    out.extend_from_slice(params);
-    out.extend_from_slice(b",\"__ironpipe\":[\"");
-    let name = stamp.writer.name.get().to_le_bytes();
-    out.extend(name.into_iter().take_while(|&byte| byte != 0));
-    out.extend_from_slice(b"\",");
-    write_integer(out, stamp.number);
-    out.push(b',');
-    write_integer(out, stamp.micros);
-    out.extend_from_slice(b"]}\n");
 }
 
-fn write_integer(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+/// Appends what stands behind the params in a line, its newline included.
+pub fn write_tail(out: &mut Vec<u8>, stamp: &Stamp) {
+    out.extend_from_slice(b",\"__ironpipe\":[\"");
+    let name = stamp.writer.name.get().to_le_bytes();
+    let length = name.iter().take_while(|&&byte| byte != 0).count();
+    out.extend_from_slice(&name[..length]);
+    out.extend_from_slice(b"\",");
+    write_json_integer(out, stamp.number);
+    out.push(b',');
+    write_json_integer(out, stamp.micros);
+    out.extend_from_slice(b"]}\n");
 }
 
 #[cfg(test)]
@@ -247,7 +239,9 @@ mod tests {
             micros: 20,
         };
         let mut line = Vec::new();
-        write_line(&mut line, Method::Closed, b"{}", &stamp);
+        write_head(&mut line, Method::Closed);
+        line.extend_from_slice(b"{}");
+        write_tail(&mut line, &stamp);
         assert_eq!(
             String::from_utf8(line).unwrap(),
             "{\"__dagster_pipes_version\":\"0.1\",\"method\":\"closed\",\"params\":{},\"__ironpipe\":[\"w\",1,20]}\n"

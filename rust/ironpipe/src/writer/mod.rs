@@ -5,12 +5,14 @@ pub mod fork;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
+use memchr::memchr;
+
 use crate::channel::MessageChannel;
 use crate::error::{Error, Result};
-use crate::protocol::envelope::{Method, Stamp, WriterId, write_line};
+use crate::protocol::envelope::{Method, Stamp, WriterId, write_head, write_tail};
 use crate::protocol::message::Message;
 
-/// What is kept of the buffers after a large message, in bytes.
+/// What is kept of the buffer after a large message, in bytes.
 const KEPT_BUFFER: usize = 1 << 20;
 
 /// Numbers messages and writes them to a channel, from any thread.
@@ -33,7 +35,6 @@ struct State {
     process: u64,
     closed: bool,
     /// Scratch, to allocate nothing for a message.
-    params: Vec<u8>,
     line: Vec<u8>,
 }
 
@@ -52,7 +53,6 @@ impl MessageWriter {
                 next: 1,
                 process: fork::generation(),
                 closed: false,
-                params: Vec::new(),
                 line: Vec::new(),
             }),
         }
@@ -80,7 +80,7 @@ impl MessageWriter {
         })
     }
 
-    /// Writes a message whose params, JSON text, `fill` appends to an empty buffer. An error of it
+    /// Writes a message whose params, JSON text, `fill` appends to what it is given. An error of it
     /// is returned and nothing is written.
     ///
     /// `fill` runs under the writer's lock: it must not write another message.
@@ -132,7 +132,7 @@ impl MessageWriter {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing here is left half done by a panic: the buffers are cleared before each use.
+        // Nothing here is left half done by a panic: the buffer is cleared before each use.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -154,11 +154,15 @@ impl State {
         fill: impl FnOnce(&mut Vec<u8>) -> Result<()>,
     ) -> Result<()> {
         self.notice_fork();
-        self.params.clear();
-        fill(&mut self.params)?;
+        self.line.clear();
+        write_head(&mut self.line, method);
+        let params = self.line.len();
+        fill(&mut self.line)?;
         // In JSON text a newline can only stand between values, where a space does as well.
-        for byte in self.params.iter_mut().filter(|byte| **byte == b'\n') {
-            *byte = b' ';
+        let mut rest = &mut self.line[params..];
+        while let Some(at) = memchr(b'\n', rest) {
+            rest[at] = b' ';
+            rest = &mut rest[at + 1..];
         }
         let now = UNIX_EPOCH.elapsed().unwrap_or_default();
         let stamp = Stamp {
@@ -167,12 +171,10 @@ impl State {
             micros: now.as_micros() as u64,
         };
         self.next += 1;
-        self.line.clear();
-        write_line(&mut self.line, method, &self.params, &stamp);
+        write_tail(&mut self.line, &stamp);
         let written = self.channel.write_line(&self.line);
         if self.line.capacity() > KEPT_BUFFER {
             self.line = Vec::new();
-            self.params = Vec::new();
         }
         written.map_err(|error| Error::channel("write to", self.channel.name(), error))
     }

@@ -19,9 +19,15 @@ use crate::protocol::scan::Kind;
 /// not a string`.
 #[inline]
 pub fn check(type_name: &[u8], kind: Kind, raw: &[u8]) -> Result<(), String> {
-    let Some(name) = Type::from_name(type_name) else {
-        return Err(unknown(type_name));
-    };
+    match Type::from_name(type_name) {
+        Some(name) => check_type(name, kind, raw),
+        None => Err(unknown(type_name)),
+    }
+}
+
+/// As [`check`], of a type that is known.
+#[inline]
+pub(super) fn check_type(name: Type, kind: Kind, raw: &[u8]) -> Result<(), String> {
     let part = Part { kind, raw };
     let fits = match name {
         Type::Infer | Type::Null => true,

@@ -1,19 +1,19 @@
 //! Metadata that is checked while it is encoded, so that nobody has to read it again.
 
-use super::check;
+use super::{Type, check::check_type};
 use crate::protocol::scan::Kind;
 
 /// Builds the JSON text of metadata that Dagster takes, an entry at a time, for an encoder of
 /// another language. That the texts it is given are JSON is the encoder's to see to.
 ///
 /// ```
-/// use ironpipe::protocol::metadata::CheckedMetadata;
+/// use ironpipe::protocol::metadata::{CheckedMetadata, Type};
 /// use ironpipe::protocol::scan::Kind;
 ///
 /// let mut metadata = CheckedMetadata::new();
 /// metadata.begin(|out| out.extend_from_slice(b"\"rows\""));
 /// metadata.value().extend_from_slice(b"3");
-/// metadata.end(Kind::Int, "int").unwrap();
+/// metadata.end(Kind::Int, Type::Int).unwrap();
 /// assert_eq!(metadata.finish().as_json(), br#"{"rows":{"raw_value":3,"type":"int"}}"#);
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -53,11 +53,10 @@ impl CheckedMetadata {
     /// # Errors
     /// Dagster takes no such value of this type; says what is wrong. The text is of no more use.
     #[inline]
-    pub fn end(&mut self, kind: Kind, type_name: &str) -> Result<(), String> {
-        check(type_name.as_bytes(), kind, &self.json[self.value..])?;
-        // A known type needs no escapes.
+    pub fn end(&mut self, kind: Kind, name: Type) -> Result<(), String> {
+        check_type(name, kind, &self.json[self.value..])?;
         self.json.extend_from_slice(b",\"type\":\"");
-        self.json.extend_from_slice(type_name.as_bytes());
+        self.json.extend_from_slice(name.as_str().as_bytes());
         self.json.extend_from_slice(b"\"}");
         Ok(())
     }

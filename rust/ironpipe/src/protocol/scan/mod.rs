@@ -12,8 +12,8 @@ use std::ops::Range;
 
 pub use text::{code_points, unescape};
 use text::{is_low, unicode_escape};
-pub(crate) use words::plain_end;
 use words::{HIGH, digits_end};
+pub(crate) use words::{is_plain, plain_end};
 
 /// How deep arrays and objects may stand in one another.
 pub const MAX_NESTING: usize = 512;

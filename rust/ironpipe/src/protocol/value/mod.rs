@@ -6,7 +6,6 @@ mod serialize;
 mod write;
 
 use std::fmt;
-use std::io::Write as _;
 
 use serde::de::DeserializeOwned;
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
@@ -14,8 +13,8 @@ use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use super::scan::{Kind, SyntaxError};
 use write::is_integer;
 
-pub use write::write_json_string;
-pub(crate) use write::{write_json_float, write_json_object};
+pub(crate) use write::write_json_object;
+pub use write::{write_json_float, write_json_integer, write_json_string};
 
 /// The members of an object, in order. Of equal keys only the last one counts.
 pub type Object = Vec<(String, Value)>;
@@ -77,9 +76,7 @@ impl Value {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(true) => out.extend_from_slice(b"true"),
             Value::Bool(false) => out.extend_from_slice(b"false"),
-            Value::Int(value) => {
-                let _ = write!(out, "{value}");
-            }
+            Value::Int(value) => write_json_integer(out, *value),
             Value::BigInt(digits) if is_integer(digits) => out.extend_from_slice(digits.as_bytes()),
             Value::BigInt(other) => write_json_string(out, other),
             Value::Float(value) => write_json_float(out, *value),

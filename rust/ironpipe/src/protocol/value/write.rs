@@ -3,12 +3,23 @@
 use std::io::Write as _;
 
 use super::Value;
-use crate::protocol::scan::plain_end;
+use crate::protocol::scan::{is_plain, plain_end};
 
 /// Appends `text` as a JSON string. What is not ASCII is written as it is.
+#[inline]
 pub fn write_json_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
     let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    match is_plain(bytes) {
+        true => out.extend_from_slice(bytes),
+        false => write_escaped(out, bytes),
+    }
+    out.push(b'"');
+}
+
+#[cold]
+fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut from = 0;
     loop {
         let (end, _) = plain_end(bytes, from);
@@ -25,11 +36,17 @@ pub fn write_json_string(out: &mut Vec<u8>, text: &str) {
         }
         from = end + 1;
     }
-    out.push(b'"');
+}
+
+/// Appends an integer.
+#[inline]
+pub fn write_json_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends a double so that it reads back as one: `1.0`, never `1`.
-pub(crate) fn write_json_float(out: &mut Vec<u8>, value: f64) {
+#[inline]
+pub fn write_json_float(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
@@ -38,7 +55,8 @@ pub(crate) fn write_json_float(out: &mut Vec<u8>, value: f64) {
             false => b"-Infinity",
         });
     } else {
-        let _ = write!(out, "{value:?}");
+        // The shortest text that reads back as the same double.
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     }
 }
 

@@ -6,7 +6,8 @@ mod json;
 mod open;
 mod report;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::error::Error as StdError;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,7 +50,7 @@ struct Session {
     writer: Arc<MessageWriter>,
     /// The assets that were reported. A second report of one is refused, because Dagster keeps
     /// only one.
-    materialized: Mutex<HashSet<String>>,
+    materialized: Mutex<HashMap<String, ()>>,
     /// Set where what the process prints is sent too.
     capture: Option<Capture>,
 }
@@ -284,20 +285,24 @@ impl PipesContext {
             .materialized
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if done.contains(&key) {
-            return Err(Error::Refused(format!(
-                "Calling `{MATERIALIZE}` with asset key `{key}` is undefined. Asset has already \
-                 been materialized, so no additional data can be reported for it."
-            )));
-        }
+        let place = match done.entry(key) {
+            Entry::Vacant(place) => place,
+            Entry::Occupied(known) => {
+                let key = known.key();
+                return Err(Error::Refused(format!(
+                    "Calling `{MATERIALIZE}` with asset key `{key}` is undefined. Asset has \
+                     already been materialized, so no additional data can be reported for it."
+                )));
+            }
+        };
         let method = Method::ReportAssetMaterialization;
         session.write(method, |out| {
-            write_materialization(out, &key, version);
+            write_materialization(out, place.key(), version);
             fill(out)?;
             out.push(b'}');
             Ok(())
         })?;
-        done.insert(key);
+        place.insert(());
         Ok(())
     }
 }
