@@ -1,7 +1,8 @@
 """Reporting from Python, each message written to a file when the call returns.
 
 Both sides open a session of the same context and make the same calls. What is reported are the
-params of a corpus of messages.
+params of a corpus of messages: few enough that they stay in the cache, where a process has what it
+has just made, and reported over and over.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import corpora
 import ironpipe
 from side_by_side import SHORT, Compare
 
-COUNT = 500 if SHORT else 20_000
+COUNT = 512 if SHORT else 20_480
+DIFFERENT = 256
 CONTEXT = {"data": {"asset_keys": None, "extras": {}}}
 
 Report = Callable[[Any, Any], None]
@@ -28,22 +30,28 @@ Report = Callable[[Any, Any], None]
 
 def log(session: Any, messages: list[Any]) -> None:
     logger = session.log
-    for params in messages:
-        logger.info(params["message"])
+    texts = [params["message"] for params in messages]
+    for _ in range(COUNT // DIFFERENT):
+        for text in texts:
+            logger.info(text)
 
 
 def custom(session: Any, messages: list[Any]) -> None:
-    for params in messages:
-        session.report_custom_message(params["payload"])
+    payloads = [params["payload"] for params in messages]
+    for _ in range(COUNT // DIFFERENT):
+        for payload in payloads:
+            session.report_custom_message(payload)
 
 
 def materialization(session: Any, messages: list[Any]) -> None:
-    for params in messages:
-        session.report_asset_materialization(
-            metadata=params["metadata"],
-            data_version=params["data_version"],
-            asset_key=params["asset_key"],
-        )
+    for n in range(COUNT // DIFFERENT):
+        for params in messages:
+            # An asset is materialized only once.
+            session.report_asset_materialization(
+                metadata=params["metadata"],
+                data_version=params["data_version"],
+                asset_key=f"{params['asset_key']}_{n}",
+            )
 
 
 def few_entries(messages: list[Any]) -> list[Any]:
@@ -88,7 +96,7 @@ def session(package: Any, directory: Path) -> Iterator[Any]:
 )
 def bench_writing(compare: Compare, tmp_path: Path, name: str, corpus: str, report: Report) -> None:
     source = "materialization" if corpus == "few" else corpus
-    messages = [json.loads(line)["params"] for line in corpora.lines(source, COUNT)]
+    messages = [json.loads(line)["params"] for line in corpora.lines(source, DIFFERENT)]
     if corpus == "few":
         messages = few_entries(messages)
 

@@ -41,26 +41,20 @@ pub(crate) fn plain_end(bytes: &[u8], mut pos: usize) -> (usize, u64) {
     (pos, seen)
 }
 
-/// Whether `bytes` are nothing but plain string text.
+/// Whether `bytes` are nothing but plain string text. Most are short: two words, which may overlap,
+/// then hold all of them.
 #[inline(always)]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     let word = |chunk: &[u8; 8]| ends_plain(u64::from_le_bytes(*chunk));
-    let (chunks, rest) = bytes.as_chunks();
-    let marks = chunks.iter().map(word).fold(0, |all, marks| all | marks);
-    // What is left over is looked at together with what stands before it.
-    let last = match (
-        bytes.last_chunk(),
-        rest.first_chunk::<4>(),
-        rest.last_chunk::<4>(),
-    ) {
-        (Some(last), _, _) => word(last),
-        (None, Some(first), Some(last)) => {
-            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-            ends_plain(u64::from(first) << 32 | u64::from(last))
-        }
-        _ => return plain_end(rest, 0).0 == rest.len(),
-    };
-    marks | last == 0
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let marks = word(first) | word(last);
+        return marks == 0 && (bytes.len() <= 16 || plain_end(bytes, 8).0 == bytes.len());
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return ends_plain(u64::from(first) << 32 | u64::from(last)) == 0;
+    }
+    plain_end(bytes, 0).0 == bytes.len()
 }
 
 /// The first byte from `pos` that is no digit, or the end of `bytes`. How many digits a number has

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn floats_stay_floats() {
-        for (value, text) in [(1.0, "1.0"), (1e16, "1e16"), (-0.0, "-0.0")] {
+        for (value, text) in [(1.0, "1.0"), (1e16, "1e+16"), (-0.0, "-0.0")] {
             assert_eq!(Value::Float(value).to_json(), text);
         }
     }
