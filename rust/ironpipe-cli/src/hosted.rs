@@ -1,15 +1,15 @@
-//! The process that is hosted: started, waited for, and sent the signals that were meant for it.
+//! A process of somebody else's: started, waited for, and sent the signals that were meant for it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use ironpipe::reader::ReaderHandle;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::{Origin, WithOrigin};
 use signal_hook::low_level::siginfo::{Cause, Sent};
@@ -26,34 +26,85 @@ pub struct Ended {
     status: io::Result<ExitStatus>,
 }
 
+/// Who is sent the signals that come here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The process alone. It is of our own process group, so it gets those of the terminal anyway.
+    Process,
+    /// The process group that the process leads.
+    Group,
+}
+
+/// Signals that are held for a process that is to start, instead of doing what they usually do.
+pub struct Signals(SignalsInfo<WithOrigin>);
+
+impl Signals {
+    /// Listens for these.
+    pub fn listen(signals: &[i32]) -> Result<Signals, Failure> {
+        SignalsInfo::new(signals)
+            .map(Signals)
+            .map_err(|error| Failure::new(FAILED, format!("can't listen for signals: {error}")))
+    }
+}
+
+/// A command of a program and its arguments.
+pub fn command(words: &[OsString]) -> Result<Command, Failure> {
+    let [program, arguments @ ..] = words else {
+        return Err(Failure::new(FAILED, "there is no command to run"));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// Why a command did not start.
+pub fn not_started(program: &OsStr, error: &io::Error) -> Failure {
+    let name = program.display();
+    match error.kind() {
+        ErrorKind::NotFound => Failure::new(
+            NOT_FOUND,
+            format!("can't run {name}: there is no such program"),
+        ),
+        _ => Failure::new(NOT_EXECUTABLE, format!("can't run {name}: {error}")),
+    }
+}
+
 impl Hosted {
-    /// Starts it. When it has ended, `reader` is told that nothing more will be written.
+    /// Starts it and passes signals on to it, also those that came before. When it has ended, `on_end` is called, from
+    /// another thread.
     pub fn start(
-        command: &[OsString],
-        env: [(&str, &str); 2],
-        stdout: Stdio,
-        reader: ReaderHandle,
+        mut command: Command,
+        mut signals: Signals,
+        target: Target,
+        on_end: impl FnOnce() + Send + 'static,
     ) -> Result<Hosted, Failure> {
-        // Before the process: a signal that comes in between is then passed on, not lost.
-        let mut signals = SignalsInfo::<WithOrigin>::new([SIGINT, SIGTERM, SIGQUIT])
-            .map_err(|error| Failure::new(FAILED, format!("can't listen for signals: {error}")))?;
-        let child = spawn(command, env, stdout)?;
+        if target == Target::Group {
+            command.process_group(0);
+        }
+        let child = command
+            .spawn()
+            .map_err(|error| not_started(command.get_program(), &error))?;
+        // What it was given of ours is its own from here on.
+        drop(command);
         // None once it was waited for: its id may belong to another process from then on.
-        let target = Arc::new(Mutex::new(Pid::from_raw(child.id() as i32)));
+        let running = Arc::new(Mutex::new(Pid::from_raw(child.id() as i32)));
         let waiter = thread::spawn({
-            let target = target.clone();
+            let running = running.clone();
             move || {
-                let status = wait(child, &target);
-                reader.finish();
+                let status = wait(child, &running);
+                on_end();
                 status
             }
         });
         thread::spawn(move || {
-            for origin in &mut signals {
-                let target = target.lock().unwrap_or_else(PoisonError::into_inner);
-                if let (Some(pid), Some(signal)) = (*target, signal_to_pass_on(&origin)) {
+            for origin in &mut signals.0 {
+                let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+                if let (Some(pid), Some(signal)) = (*running, signal_to_pass_on(&origin, target)) {
                     // It may have ended by itself in the meantime; then there is nobody to tell.
-                    let _ = kill_process(pid, signal);
+                    let _ = match target {
+                        Target::Process => kill_process(pid, signal),
+                        Target::Group => kill_process_group(pid, signal),
+                    };
                 }
             }
         });
@@ -80,67 +131,44 @@ impl Ended {
         code.map_or(FAILED, |code| Code(code as u8))
     }
 
-    /// In words, where it did not end well.
+    /// In words, where it did not end well: what is said of the process.
     pub fn failure(&self) -> Option<String> {
         match &self.status {
-            Err(error) => Some(format!("can't tell how the process ended: {error}")),
+            Err(error) => Some(format!("ended, but there is no telling how: {error}")),
             Ok(status) => match (status.code(), status.signal()) {
                 (Some(0), _) => None,
                 (_, Some(signal)) => {
                     let name = signal_hook::low_level::signal_name(signal).unwrap_or("unnamed");
-                    Some(format!(
-                        "the process was killed by signal {signal} ({name})"
-                    ))
+                    Some(format!("was killed by signal {signal} ({name})"))
                 }
-                (code, None) => Some(format!(
-                    "the process ended with exit code {}",
-                    code.unwrap_or_default()
-                )),
+                (code, None) => {
+                    let code = code.unwrap_or_default();
+                    Some(format!("ended with exit code {code}"))
+                }
             },
         }
     }
 }
 
-fn spawn(command: &[OsString], env: [(&str, &str); 2], stdout: Stdio) -> Result<Child, Failure> {
-    let [program, arguments @ ..] = command else {
-        return Err(Failure::new(FAILED, "there is no command to run"));
-    };
-    Command::new(program)
-        .args(arguments)
-        .envs(env)
-        .stdout(stdout)
-        .spawn()
-        .map_err(|error| {
-            let name = program.display();
-            match error.kind() {
-                ErrorKind::NotFound => Failure::new(
-                    NOT_FOUND,
-                    format!("can't run {name}: there is no such program"),
-                ),
-                _ => Failure::new(NOT_EXECUTABLE, format!("can't run {name}: {error}")),
-            }
-        })
-}
-
-fn wait(mut child: Child, target: &Mutex<Option<Pid>>) -> io::Result<ExitStatus> {
-    let pid = *target.lock().unwrap_or_else(PoisonError::into_inner);
+fn wait(mut child: Child, running: &Mutex<Option<Pid>>) -> io::Result<ExitStatus> {
+    let pid = *running.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pid) = pid {
         // Leaves it a zombie, whose id nobody else gets, until no signal goes there any more.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
     }
-    *target.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    *running.lock().unwrap_or_else(PoisonError::into_inner) = None;
     child.wait()
 }
 
-/// A signal from the terminal goes to the whole foreground group, so the process has got it already;
-/// sent again, a Ctrl-C would interrupt its clean-up too.
-fn signal_to_pass_on(origin: &Origin) -> Option<Signal> {
+fn signal_to_pass_on(origin: &Origin, target: Target) -> Option<Signal> {
     let sent = matches!(
         origin.cause,
         Cause::Sent(Sent::User | Sent::TKill | Sent::Queue)
     );
-    if !sent {
+    // A signal from the terminal goes to the whole foreground group, so a process of that group has
+    // got it already; sent again, a Ctrl-C would interrupt its clean-up too.
+    if !sent && target == Target::Process {
         return None;
     }
     Signal::from_named_raw(origin.signal)

@@ -8,10 +8,11 @@ mod commands;
 mod exit;
 mod hosted;
 mod output;
+mod wrap;
 
 use clap::Parser;
 
-/// Host and inspect Dagster Pipes processes.
+/// Host, wrap and inspect Dagster Pipes processes.
 #[derive(Debug, Parser)]
 #[command(
     name = "ironpipe",

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+mod bound;
 mod run;
+mod wrap;
 
 use crate::exit::{Code, Failure};
 
@@ -8,6 +10,9 @@ use crate::exit::{Code, Failure};
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Run(run::Args),
+    Wrap(wrap::Args),
+    #[command(hide = true)]
+    Become(bound::Args),
 }
 
 impl Command {
@@ -15,6 +20,8 @@ impl Command {
     pub fn run(self) -> Result<Code, Failure> {
         match self {
             Command::Run(args) => run::run(args),
+            Command::Wrap(args) => wrap::run(args),
+            Command::Become(args) => bound::run(args),
         }
     }
 }

@@ -10,10 +10,14 @@ use ironpipe::Error;
 use ironpipe::protocol::value::Value;
 use ironpipe::reader::{DeliveryReport, MessageReader, Step, TailOptions};
 use ironpipe::session::host::{ContextSpec, Session, SessionOptions};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 
 use crate::exit::{Code, FAILED, Failure, LOST};
-use crate::hosted::{Ended, Hosted};
+use crate::hosted::{self, Ended, Hosted, Signals, Target};
 use crate::output::{Output, json::JsonOutput, people::PeopleOutput};
+
+/// The signals that the process is to get too.
+const PASSED_ON: [i32; 3] = [SIGINT, SIGTERM, SIGQUIT];
 
 /// Host a Pipes process without Dagster: show its log live, then what it reported and whether
 /// everything arrived.
@@ -92,12 +96,11 @@ pub fn run(args: Args) -> Result<Code, Failure> {
     } else {
         Stdio::inherit()
     };
-    let hosted = Hosted::start(
-        &args.command,
-        session.files().env(),
-        stdout,
-        session.handle(),
-    )?;
+    let mut command = hosted::command(&args.command)?;
+    command.envs(session.files().env()).stdout(stdout);
+    let reader = session.handle();
+    let signals = Signals::listen(&PASSED_ON)?;
+    let hosted = Hosted::start(command, signals, Target::Process, move || reader.finish())?;
     let mut output: Box<dyn Output> = if args.json {
         Box::new(JsonOutput::new())
     } else {

@@ -47,7 +47,7 @@ impl Output for JsonOutput {
         });
         self.page.flush();
         if let Some(words) = ended.failure() {
-            error(&words);
+            error(&format!("the process {words}"));
         }
     }
 }

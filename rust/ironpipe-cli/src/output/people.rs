@@ -113,7 +113,7 @@ impl Output for PeopleOutput {
             ));
         }
         if let Some(words) = ended.failure() {
-            error(&words);
+            error(&format!("the process {words}"));
         }
         let mut stderr = anstream::stderr();
         if !report.is_complete() {
