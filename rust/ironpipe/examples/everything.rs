@@ -51,7 +51,7 @@ fn metadata() -> Metadata {
         .with("int", u128::MAX)
         .with("bool", true)
         .with("dagster_run", MetadataValue::dagster_run("r"))
-        .with("asset", &AssetKey::new(["a", "b"]))
+        .with("asset", AssetKey::new(["a", "b"]))
         .with("null", ())
         .with(
             "table",

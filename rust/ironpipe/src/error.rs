@@ -51,11 +51,22 @@ pub enum Error {
         /// The option that holds the limit.
         option: &'static str,
     },
+    /// A loader or channel that the program brought along failed.
+    #[error("the {what} failed: {source}")]
+    Part {
+        /// Which part.
+        what: &'static str,
+        /// What it says.
+        source: BoxError,
+    },
     /// Dagster would refuse this, so it was not sent. The text is the official client's where it
     /// has one.
     #[error("{0}")]
     Refused(String),
 }
+
+/// Whatever a part of the user's own may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of nearly everything here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,67 +1,13 @@
 //! The session of an external process, from opening it to the lines in the file.
 
-use std::path::{Path, PathBuf};
+mod common;
 
-use ironpipe::protocol::bootstrap::{
-    DAGSTER_PIPES_CONTEXT_ENV_VAR, DAGSTER_PIPES_MESSAGES_ENV_VAR, ParamsLoader, Stdio,
-    encode_param,
-};
+use common::Launch;
+use ironpipe::protocol::bootstrap::Stdio;
 use ironpipe::protocol::exception::PipesException;
 use ironpipe::{
-    CheckResult, Materialization, Metadata, MetadataValue, PipesContext, PipesOptions, Severity,
-    Value,
+    CheckResult, Materialization, Metadata, MetadataValue, PipesContext, Severity, Value,
 };
-use tempfile::TempDir;
-
-struct Launch {
-    directory: TempDir,
-    context: &'static str,
-}
-
-impl Launch {
-    fn new(context: &'static str) -> Launch {
-        Launch {
-            directory: tempfile::tempdir().unwrap(),
-            context,
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.path().join("messages")
-    }
-
-    fn open(&self) -> PipesContext {
-        let messages = Value::from_iter([("path", self.path().to_str().unwrap())]);
-        let context = format!(r#"{{"data":{}}}"#, self.context);
-        PipesOptions::new()
-            .params(ParamsLoader::from_mapping([
-                (DAGSTER_PIPES_CONTEXT_ENV_VAR, encode_param(&context)),
-                (
-                    DAGSTER_PIPES_MESSAGES_ENV_VAR,
-                    encode_param(&messages.to_json()),
-                ),
-            ]))
-            .extras(vec![("pid".into(), 7.into())])
-            .open()
-            .unwrap()
-    }
-
-    /// Method and params of each line.
-    fn messages(&self) -> Vec<(String, String)> {
-        read(&self.path())
-    }
-}
-
-fn read(path: &Path) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines()
-        .map(|line| {
-            let line = Value::parse(line.as_bytes()).unwrap();
-            let method = line.get("method").unwrap().as_str().unwrap();
-            (method.to_owned(), line.get("params").unwrap().to_json())
-        })
-        .collect()
-}
 
 fn refusal<T: std::fmt::Debug>(result: ironpipe::Result<T>) -> String {
     result.unwrap_err().to_string()
@@ -201,6 +147,72 @@ fn the_context_is_at_hand() {
 }
 
 #[test]
+fn what_is_provided_is_known_before() {
+    let full = r#"{"asset_keys":["a/b"],"code_version_by_asset_key":{"a/b":"c1"},
+        "provenance_by_asset_key":{"a/b":null},"partition_key":"2024-01-02",
+        "partition_key_range":{"start":"s","end":"e"},
+        "partition_time_window":{"start":"s","end":"e"},
+        "run_id":"r","job_name":null,"retry_number":0,"extras":{"k":null}}"#;
+    let pipes = Launch::new(full).open();
+    assert!(pipes.asset_key_provided() && pipes.asset_keys_provided());
+    assert!(pipes.code_version_provided() && !pipes.provenance_provided());
+    assert!(pipes.partition_key_provided() && pipes.partition_key_range_provided());
+    assert!(pipes.partition_time_window_provided() && !pipes.job_name_provided());
+    assert!(pipes.extra_provided("k") && !pipes.extra_provided("l"));
+    let versions = pipes.code_version_by_asset_key().unwrap();
+    assert_eq!(versions, [("a/b", Some("c1"))]);
+    assert_eq!(pipes.provenance_by_asset_key().unwrap(), [("a/b", None)]);
+
+    let op = r#"{"asset_keys":null,"partition_key":null,"partition_key_range":null}"#;
+    for pipes in [Launch::new(op).open(), PipesContext::inactive()] {
+        assert!(!pipes.asset_key_provided() && !pipes.asset_keys_provided());
+        assert!(!pipes.code_version_provided() && !pipes.partition_key_provided());
+        assert!(!pipes.partition_key_range_provided() && !pipes.extra_provided("k"));
+    }
+}
+
+#[test]
+fn a_payload_that_can_not_be_sent_is_named_by_its_place() {
+    let launch = Launch::new(ONE);
+    let pipes = launch.open();
+    let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
+    let why = refusal(pipes.report_custom_message(&[("fine", vec![]), ("odd", vec![odd])]));
+    assert_eq!(
+        why,
+        "Invalid value for parameter `payload` of `report_custom_message`: a key must be a \
+         string, a number, a bool or null: payload[1][1][0]."
+    );
+    let deep = (0..600).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+    let why = refusal(pipes.report_custom_message(&deep));
+    assert!(why.contains("nested deeper than 512"), "{why}");
+    let why = refusal(pipes.log_external_stream(Stdio::Stdout, "", vec![("k".into(), deep)]));
+    assert!(why.contains("nested deeper"), "{why}");
+    assert_eq!(launch.messages().len(), 1);
+}
+
+#[test]
+fn what_is_as_deep_as_can_be_arrives() {
+    let launch = Launch::new(ONE);
+    let pipes = launch.open();
+    let nested = |n: usize| (0..n).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+    let json = |n| Materialization::new().with("m", MetadataValue::json(nested(n)));
+    assert!(pipes.report_custom_message(&nested(511)).is_err());
+    pipes.report_custom_message(&nested(510)).unwrap();
+    assert!(pipes.report_asset_materialization(json(509)).is_err());
+    pipes.report_asset_materialization(json(508)).unwrap();
+    pipes.close().unwrap();
+    let mut reader =
+        ironpipe::reader::MessageReader::read(launch.path(), ironpipe::framing::MAX_LINE).unwrap();
+    while reader.next(None).unwrap() != ironpipe::reader::Next::Ended {}
+    let report = reader.handle().report();
+    assert_eq!(
+        (report.delivered, report.rejected_count),
+        (4, 0),
+        "{report}"
+    );
+}
+
+#[test]
 fn dropping_closes() {
     let launch = Launch::new(ONE);
     drop(launch.open());
@@ -219,6 +231,39 @@ fn an_error_closes_with_its_causes() {
     let exception = PipesException::from_value(params.get("exception").unwrap()).unwrap();
     assert_eq!(exception.name.as_deref(), Some("Context"));
     assert!(exception.message.contains("/no/such"));
+}
+
+/// An error of the program's, with a cause.
+#[derive(Debug)]
+struct NoRows(std::num::ParseIntError);
+
+impl std::fmt::Display for NoRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no number of rows")
+    }
+}
+
+impl std::error::Error for NoRows {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn an_error_of_main_closes_with_its_causes() {
+    let launch = Launch::new(ONE);
+    ironpipe::PipesOptions::new()
+        .params(launch.params())
+        .run(|_| {
+            "x".parse::<u8>().map_err(NoRows)?;
+            Ok(())
+        });
+    let (_, params) = launch.messages().pop().unwrap();
+    let params = Value::parse(params.as_bytes()).unwrap();
+    let exception = PipesException::from_value(params.get("exception").unwrap()).unwrap();
+    assert_eq!(exception.name.as_deref(), Some("NoRows"));
+    let cause = exception.cause.unwrap();
+    assert_eq!(cause.message, "invalid digit found in string");
 }
 
 #[test]
@@ -240,12 +285,18 @@ fn a_panic_closes_with_its_message() {
     assert!(exception.stack.last().unwrap().contains("external.rs"));
 }
 
+const fn shared<T: Send + Sync + 'static>() {}
+const _: () = shared::<PipesContext>();
+const _: () = shared::<ironpipe::Error>();
+const _: () = shared::<Materialization>();
+const _: () = shared::<CheckResult>();
+const _: () = shared::<Metadata>();
+const _: () = shared::<Value>();
+
 #[test]
 fn threads_share_a_session() {
-    fn assert_shared<T: Send + Sync>(_: &T) {}
     let launch = Launch::new(ONE);
     let pipes = launch.open();
-    assert_shared(&pipes);
     let wins = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for i in 0..8 {

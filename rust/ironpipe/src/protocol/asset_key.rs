@@ -71,6 +71,18 @@ impl fmt::Display for AssetKey {
     }
 }
 
+impl From<&AssetKey> for String {
+    fn from(key: &AssetKey) -> String {
+        key.to_string()
+    }
+}
+
+impl From<AssetKey> for String {
+    fn from(key: AssetKey) -> String {
+        key.to_string()
+    }
+}
+
 impl FromStr for AssetKey {
     type Err = Infallible;
 

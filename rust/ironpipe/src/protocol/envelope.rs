@@ -12,6 +12,10 @@ pub const PIPES_PROTOCOL_VERSION: &str = "0.1";
 /// The key of the [`Stamp`]. Official readers pass over envelope keys they do not know.
 pub const STAMP_FIELD: &str = "__ironpipe";
 
+/// How many objects stand around the value of a param: the envelope, and the params. They count as
+/// nesting.
+pub const PARAM_DEPTH: usize = 2;
+
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method {

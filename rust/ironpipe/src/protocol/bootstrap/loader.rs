@@ -134,7 +134,7 @@ impl ParamsLoader {
     /// [`Error::Bootstrap`]
     pub fn context_params(&self) -> Result<ContextParams> {
         ContextParams::from_value(&self.load_context_params()?)
-            .map_err(|reason| self.refuse(&self.context, reason))
+            .map_err(|reason| refuse(self.context_name(), reason))
     }
 
     /// Where messages go.
@@ -143,14 +143,17 @@ impl ParamsLoader {
     /// [`Error::Bootstrap`]
     pub fn messages_params(&self) -> Result<MessagesParams> {
         MessagesParams::from_value(&self.load_messages_params()?)
-            .map_err(|reason| self.refuse(&self.messages, reason))
+            .map_err(|reason| refuse(self.messages_name(), reason))
     }
 
     /// The name of the variable or flag the context came from.
     pub fn context_name(&self) -> &str {
-        self.context
-            .as_ref()
-            .map_or(DAGSTER_PIPES_CONTEXT_ENV_VAR, |source| &source.name)
+        name(&self.context, DAGSTER_PIPES_CONTEXT_ENV_VAR)
+    }
+
+    /// The name of the variable or flag the params of the messages came from.
+    pub fn messages_name(&self) -> &str {
+        name(&self.messages, DAGSTER_PIPES_MESSAGES_ENV_VAR)
     }
 
     fn decode(&self, source: &Option<Source>, default_name: &str) -> Result<Value> {
@@ -179,14 +182,17 @@ impl ParamsLoader {
             reason,
         })
     }
+}
 
-    fn refuse(&self, source: &Option<Source>, reason: String) -> Error {
-        let name = source.as_ref().map(|source| source.name.clone());
-        Error::Bootstrap {
-            name: name.unwrap_or_default(),
-            reason,
-        }
+fn refuse(name: &str, reason: String) -> Error {
+    Error::Bootstrap {
+        name: name.to_owned(),
+        reason,
     }
+}
+
+fn name<'a>(source: &'a Option<Source>, default: &'a str) -> &'a str {
+    source.as_ref().map_or(default, |source| &source.name)
 }
 
 impl fmt::Debug for ParamsLoader {

@@ -135,6 +135,17 @@ impl MessagesParams {
         ))
     }
 
+    /// Whether what the process prints shall travel as messages too.
+    pub fn include_stdio_in_messages(&self) -> bool {
+        match self {
+            MessagesParams::File {
+                include_stdio_in_messages,
+                ..
+            } => *include_stdio_in_messages,
+            MessagesParams::Stream(_) | MessagesParams::BufferedStream(_) => false,
+        }
+    }
+
     /// The params as they are packed.
     pub fn to_value(&self) -> Value {
         match self {

@@ -59,8 +59,7 @@ impl ContextData {
     /// It is no JSON, no object, or one of the known keys has a value of another type. The text is
     /// for a sentence about where it came from.
     pub fn parse(json: &[u8]) -> Result<ContextData, String> {
-        let data = Value::parse(json)
-            .map_err(|error| format!("it is not JSON: {} at byte {}", error.what, error.at))?;
+        let data = Value::parse(json).map_err(|error| format!("it is not JSON: {error}"))?;
         ContextData::from_value(data)
     }
 

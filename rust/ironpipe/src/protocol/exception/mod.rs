@@ -133,12 +133,13 @@ fn type_name(error: &(dyn Error + 'static)) -> String {
         return format!("{:?}", error.kind());
     }
     let debug = format!("{error:?}");
-    let name: String = debug
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect();
-    match name.chars().next() {
-        Some(first) if first.is_ascii_uppercase() => name,
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = debug.split(|c| !is_name(c)).next().unwrap_or_default();
+    let rest = &debug[name.len()..];
+    // As `derive(Debug)` writes it; some errors show their message instead.
+    let is_derived = rest.is_empty() || rest.starts_with('(') || rest.starts_with(" {");
+    match is_derived && name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        true if error.to_string() != debug => name.to_owned(),
         _ => "Error".to_owned(),
     }
 }
@@ -164,6 +165,23 @@ mod tests {
         }
     }
 
+    /// Shows its message in both forms, as errors of `anyhow` do.
+    struct Plain(&'static str);
+
+    impl fmt::Debug for Plain {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl fmt::Display for Plain {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Plain {}
+
     #[test]
     fn the_chain_of_an_error() {
         let error = Outer("x".parse::<u8>().unwrap_err());
@@ -183,6 +201,11 @@ mod tests {
             PipesException::from_error(&*error).name.as_deref(),
             Some("Error")
         );
+        for text in ["Rows are missing", "Rows"] {
+            let error = Plain(text);
+            let name = PipesException::from_error(&error).name;
+            assert_eq!(name.as_deref(), Some("Error"));
+        }
         let error = std::fs::read("/no/such/file").unwrap_err();
         assert_eq!(
             PipesException::from_error(&error).name.as_deref(),

@@ -8,6 +8,16 @@ pub(super) fn columns(schema: impl IntoIterator<Item = TableColumn>) -> Value {
 }
 
 /// A column of a table.
+///
+/// ```
+/// use ironpipe::{MetadataValue, TableColumn};
+///
+/// let schema = MetadataValue::table_schema([
+///     TableColumn::new("id", "int").nullable(false).unique(true),
+///     TableColumn::new("name", "string").description("as in the passport"),
+/// ]);
+/// # assert_eq!(schema.kind().as_str(), "table_schema");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TableColumn {
     /// Its name.
@@ -34,6 +44,41 @@ impl TableColumn {
             kind: kind.into(),
             ..TableColumn::default()
         }
+    }
+
+    /// Says what it holds.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> TableColumn {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Adds a label.
+    #[must_use]
+    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> TableColumn {
+        self.tags.push((name.into(), value.into()));
+        self
+    }
+
+    /// Says whether it may hold null.
+    #[must_use]
+    pub fn nullable(mut self, nullable: bool) -> TableColumn {
+        self.nullable = Some(nullable);
+        self
+    }
+
+    /// Says whether no value stands there twice.
+    #[must_use]
+    pub fn unique(mut self, unique: bool) -> TableColumn {
+        self.unique = Some(unique);
+        self
+    }
+
+    /// Says in words what else holds.
+    #[must_use]
+    pub fn constraint(mut self, words: impl Into<String>) -> TableColumn {
+        self.other.push(words.into());
+        self
     }
 }
 

@@ -1,5 +1,7 @@
 //! Labels and their values.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::{MetadataValue, Type, check};
 use crate::protocol::value::{Value, write_json_string};
 
@@ -145,10 +147,21 @@ fn read_entry(entry: &Value) -> Result<MetadataValue, String> {
     MetadataValue::new(kind, raw_value.clone())
 }
 
-impl<K: Into<String>, V: Into<MetadataValue>, const N: usize> From<[(K, V); N]> for Metadata {
-    fn from(entries: [(K, V); N]) -> Metadata {
-        entries.into_iter().collect()
-    }
+macro_rules! from_collections {
+    ($([$($bounds:tt)*] $type:ty;)*) => {$(
+        impl<$($bounds)*> From<$type> for Metadata {
+            fn from(entries: $type) -> Metadata {
+                entries.into_iter().collect()
+            }
+        }
+    )*};
+}
+
+from_collections! {
+    [K: Into<String>, V: Into<MetadataValue>, const N: usize] [(K, V); N];
+    [K: Into<String>, V: Into<MetadataValue>] Vec<(K, V)>;
+    [K: Into<String>, V: Into<MetadataValue>] BTreeMap<K, V>;
+    [K: Into<String>, V: Into<MetadataValue>, S] HashMap<K, V, S>;
 }
 
 impl<K: Into<String>, V: Into<MetadataValue>> FromIterator<(K, V)> for Metadata {
@@ -210,7 +223,7 @@ mod tests {
             .with("int", u64::MAX)
             .with("bool", true)
             .with("run", MetadataValue::dagster_run("r"))
-            .with("asset", &AssetKey::new(["a", "b"]))
+            .with("asset", AssetKey::new(["a", "b"]))
             .with("null", ())
             .with(
                 "table",

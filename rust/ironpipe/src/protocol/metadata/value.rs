@@ -1,24 +1,38 @@
 //! Metadata as typed values.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
 
 use super::columns::{TableColumn, TableColumnDep, columns};
 use super::{Type, check};
 use crate::protocol::asset_key::AssetKey;
+use crate::protocol::envelope::PARAM_DEPTH;
 use crate::protocol::scan::Scanner;
-use crate::protocol::value::Value;
+use crate::protocol::value::{SerializeError, Value};
+
+/// What stands around a raw value: the params and their envelope, the metadata, and the entry.
+const RAW_VALUE_DEPTH: usize = PARAM_DEPTH + 2;
 
 /// A metadata value: a type and what stands for it on the wire.
 ///
 /// Made by its constructors, or from a Rust value: text, bools, integers and floats become the
-/// types of these names.
+/// types of these names, a path becomes a `path`, a time a `timestamp`, an asset key an `asset`, and
+/// a vector or a map `json`.
 ///
 /// ```
+/// use std::path::Path;
+///
 /// use ironpipe::MetadataValue;
 ///
 /// let rows = MetadataValue::from(120);
+/// let file = MetadataValue::from(Path::new("/data/rows.csv"));
 /// let page = MetadataValue::url("https://example.org");
 /// assert_eq!(rows.kind().as_str(), "int");
+/// assert_eq!(file.kind().as_str(), "path");
 /// assert_eq!(page.raw_value().as_str(), Some("https://example.org"));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +95,26 @@ impl MetadataValue {
     /// report with one is refused.
     pub fn json(value: impl Into<Value>) -> MetadataValue {
         MetadataValue::unchecked(Type::Json, value.into())
+    }
+
+    /// As [`json`](MetadataValue::json), of anything that can be serialized.
+    ///
+    /// ```
+    /// #[derive(serde::Serialize)]
+    /// struct Range {
+    ///     from: u32,
+    ///     to: u32,
+    /// }
+    ///
+    /// let range = ironpipe::MetadataValue::json_of(&Range { from: 1, to: 9 }).unwrap();
+    /// assert_eq!(range.raw_value().to_json(), r#"{"from":1,"to":9}"#);
+    /// ```
+    ///
+    /// # Errors
+    /// A part of it has no form as JSON; says which.
+    pub fn json_of(value: &(impl Serialize + ?Sized)) -> Result<MetadataValue, SerializeError> {
+        let value = Value::from_serialize_within(value, RAW_VALUE_DEPTH)?;
+        Ok(MetadataValue::json(value))
     }
 
     /// Markdown.
@@ -186,6 +220,7 @@ impl MetadataValue {
         self.raw_value.write_json(out);
         // A value made by hand can nest deeper than any reader goes.
         Scanner::at(out, start)
+            .within(RAW_VALUE_DEPTH)
             .value()
             .map_err(|error| error.what.to_owned())?;
         check(
@@ -211,34 +246,97 @@ macro_rules! from {
 }
 
 from! {
-    Text: &str String &String char;
+    Text: &str &&str String &String char Box<str> Cow<'_, str>;
     Bool: bool;
     Int: i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
     Float: f32 f64;
     Null: ();
 }
 
-impl From<Value> for MetadataValue {
-    /// Dagster picks the type.
-    fn from(value: Value) -> MetadataValue {
-        MetadataValue::infer(value)
+macro_rules! from_by {
+    ($($type:ty => $make:expr;)*) => {$(
+        impl From<$type> for MetadataValue {
+            fn from(value: $type) -> MetadataValue {
+                $make(value)
+            }
+        }
+    )*};
+}
+
+from_by! {
+    Value => MetadataValue::infer;
+    serde_json::Value => MetadataValue::infer;
+    SystemTime => MetadataValue::timestamp;
+    AssetKey => |key| MetadataValue::asset(&key);
+    &AssetKey => MetadataValue::asset;
+    &Path => |path: &Path| MetadataValue::path(path.to_string_lossy());
+    &PathBuf => |path: &PathBuf| MetadataValue::path(path.to_string_lossy());
+    PathBuf => |path: PathBuf| MetadataValue::path(path.to_string_lossy());
+}
+
+impl<T: Into<Value>> From<Vec<T>> for MetadataValue {
+    /// A JSON array.
+    fn from(elements: Vec<T>) -> MetadataValue {
+        MetadataValue::json(elements)
     }
 }
 
-impl From<SystemTime> for MetadataValue {
-    fn from(time: SystemTime) -> MetadataValue {
-        MetadataValue::timestamp(time)
+impl<T: Into<Value>, const N: usize> From<[T; N]> for MetadataValue {
+    /// A JSON array.
+    fn from(elements: [T; N]) -> MetadataValue {
+        MetadataValue::json(elements)
     }
 }
 
-impl From<&AssetKey> for MetadataValue {
-    fn from(key: &AssetKey) -> MetadataValue {
-        MetadataValue::asset(key)
+impl<K: Into<String>, V: Into<Value>> From<BTreeMap<K, V>> for MetadataValue {
+    /// A JSON object.
+    fn from(members: BTreeMap<K, V>) -> MetadataValue {
+        MetadataValue::json(Value::from_iter(members))
+    }
+}
+
+impl<K: Into<String>, V: Into<Value>, S> From<HashMap<K, V, S>> for MetadataValue {
+    /// A JSON object.
+    fn from(members: HashMap<K, V, S>) -> MetadataValue {
+        MetadataValue::json(Value::from_iter(members))
     }
 }
 
 impl<T: Into<MetadataValue>> From<Option<T>> for MetadataValue {
     fn from(value: Option<T>) -> MetadataValue {
         value.map_or_else(MetadataValue::null, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_types_find_their_place() {
+        let path = PathBuf::from("/p");
+        for (value, kind) in [
+            (MetadataValue::from("x"), Type::Text),
+            (Cow::from("x").into(), Type::Text),
+            ('x'.into(), Type::Text),
+            (1_u8.into(), Type::Int),
+            (usize::MAX.into(), Type::Int),
+            (1_f32.into(), Type::Float),
+            (true.into(), Type::Bool),
+            ((&path).into(), Type::Path),
+            (path.as_path().into(), Type::Path),
+            (AssetKey::new(["a"]).into(), Type::Asset),
+            (UNIX_EPOCH.into(), Type::Timestamp),
+            (vec![1, 2].into(), Type::Json),
+            (["a", "b"].into(), Type::Json),
+            (BTreeMap::from([("k", 1)]).into(), Type::Json),
+            (HashMap::from([("k", vec![1.5])]).into(), Type::Json),
+            (serde_json::json!({"k": [1]}).into(), Type::Infer),
+            (Some("x").into(), Type::Text),
+            (None::<&str>.into(), Type::Null),
+        ] {
+            assert_eq!(value.kind(), kind, "{value:?}");
+            value.write_checked(&mut Vec::new()).unwrap();
+        }
     }
 }

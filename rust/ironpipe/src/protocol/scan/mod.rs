@@ -22,7 +22,8 @@ pub const MAX_NESTING: usize = 512;
 pub const MAX_INTEGER_DIGITS: usize = 4300;
 
 /// Why a text is not JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} at byte {at}")]
 pub struct SyntaxError {
     /// The byte, counted from the start of the text, at which reading stopped.
     pub at: usize,
@@ -111,6 +112,13 @@ impl<'a> Scanner<'a> {
             beyond_ascii: false,
             depth: 0,
         }
+    }
+
+    /// For text that `depth` arrays and objects will stand around, which count as nesting.
+    #[must_use]
+    pub fn within(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        self
     }
 
     /// The next byte to be read.

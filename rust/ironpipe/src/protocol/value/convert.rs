@@ -1,5 +1,8 @@
 //! From the usual types to a [`Value`].
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
 use super::Value;
 use super::parse::Members;
 
@@ -32,6 +35,9 @@ from! {
     f64 => |value| Value::Float(value);
     char => |value| Value::String(value.into());
     &str => |value| Value::String(value.to_owned());
+    &&str => |value| Value::String((*value).to_owned());
+    Box<str> => |value| Value::String(value.into());
+    Cow<'_, str> => |value| Value::String(value.into_owned());
     String => |value| Value::String(value);
     &String => |value| Value::String(value.clone());
 }
@@ -51,6 +57,18 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
 impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
     fn from(elements: [T; N]) -> Value {
         elements.into_iter().collect()
+    }
+}
+
+impl<K: Into<String>, V: Into<Value>> From<BTreeMap<K, V>> for Value {
+    fn from(members: BTreeMap<K, V>) -> Value {
+        members.into_iter().collect()
+    }
+}
+
+impl<K: Into<String>, V: Into<Value>, S> From<HashMap<K, V, S>> for Value {
+    fn from(members: HashMap<K, V, S>) -> Value {
+        members.into_iter().collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod convert;
 mod parse;
+mod place;
 mod serialize;
 mod write;
 
@@ -13,6 +14,7 @@ use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use super::scan::{Kind, SyntaxError};
 use write::is_integer;
 
+pub use serialize::SerializeError;
 pub(crate) use write::write_json_object;
 pub use write::{write_json_float, write_json_integer, write_json_string};
 
@@ -57,9 +59,18 @@ impl Value {
     /// The value of anything that can be serialized.
     ///
     /// # Errors
-    /// What its `Serialize` says, or a key of a map that is no string.
-    pub fn from_serialize(value: &(impl Serialize + ?Sized)) -> Result<Value, serde_json::Error> {
-        value.serialize(serialize::ValueSerializer)
+    /// What its `Serialize` says, a key of a map that is no string, number, bool or null, or
+    /// nesting deeper than [`MAX_NESTING`](super::scan::MAX_NESTING); with the place.
+    pub fn from_serialize(value: &(impl Serialize + ?Sized)) -> Result<Value, SerializeError> {
+        Value::from_serialize_within(value, 0)
+    }
+
+    /// The same, for a value that `depth` arrays and objects will stand around.
+    pub(crate) fn from_serialize_within(
+        value: &(impl Serialize + ?Sized),
+        depth: usize,
+    ) -> Result<Value, SerializeError> {
+        value.serialize(serialize::ValueSerializer { depth })
     }
 
     /// Reads a type of yours from it.

@@ -2,12 +2,87 @@
 //!
 //! serde_json writes `NaN` as null without a word; this keeps it, as Python does.
 
+use std::fmt;
+
 use serde::ser::{self, Error as _, Serialize};
-use serde_json::Error;
 
+use super::place::{Place, Step};
 use super::{Object, Value};
+use crate::protocol::scan::MAX_NESTING;
 
-pub(super) struct ValueSerializer;
+/// Why something can't be sent as JSON, and where in it.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use ironpipe::Value;
+///
+/// let rows = BTreeMap::from([("rows", [BTreeMap::from([((1, 2), 3)])])]);
+/// let error = Value::from_serialize(&rows).unwrap_err();
+/// assert_eq!(error.place("payload"), "payload.rows[0]");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SerializeError {
+    why: String,
+    // In a box, since nearly every call of a serializer returns a value.
+    place: Box<Place>,
+}
+
+impl SerializeError {
+    /// The place of what can't be sent, in something called `root`: `payload.rows[3]`.
+    pub fn place(&self, root: &str) -> String {
+        self.place.text(root)
+    }
+
+    /// What is wrong with it.
+    pub fn reason(&self) -> &str {
+        &self.why
+    }
+
+    fn within(mut self, step: Step) -> SerializeError {
+        self.place.push(step);
+        self
+    }
+}
+
+impl fmt::Display for SerializeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.why, self.place("value"))
+    }
+}
+
+impl std::error::Error for SerializeError {}
+
+impl ser::Error for SerializeError {
+    fn custom<T: fmt::Display>(why: T) -> SerializeError {
+        SerializeError {
+            why: why.to_string(),
+            place: Box::default(),
+        }
+    }
+}
+
+use SerializeError as Error;
+
+/// Makes a value of what stands below `depth` arrays and objects.
+#[derive(Clone, Copy)]
+pub(super) struct ValueSerializer {
+    pub depth: usize,
+}
+
+impl ValueSerializer {
+    /// For what stands in an array or object here. No reader goes deeper than the limit, and no
+    /// type that contains itself shall exhaust the stack.
+    fn deeper(self) -> Result<ValueSerializer, Error> {
+        if self.depth >= MAX_NESTING {
+            return Err(Error::custom(format_args!(
+                "values are nested deeper than {MAX_NESTING} levels"
+            )));
+        }
+        let depth = self.depth + 1;
+        Ok(ValueSerializer { depth })
+    }
+}
 
 type Done = Result<Value, Error>;
 
@@ -72,12 +147,19 @@ impl ser::Serializer for ValueSerializer {
         variant: &'static str,
         value: &T,
     ) -> Done {
-        Ok(tagged(variant, value.serialize(self)?))
+        let value = value.serialize(self.deeper()?);
+        Ok(tagged(
+            variant,
+            value.map_err(|error| error.within(Step::key(variant)))?,
+        ))
     }
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Elements, Error> {
-        // A length is a claim of the type's author: no reason to reserve without bound.
-        Ok(Elements(Vec::with_capacity(length.unwrap_or(0).min(1024))))
+        Ok(Elements {
+            // A length is a claim of the type's author: no reason to reserve without bound.
+            elements: Vec::with_capacity(length.unwrap_or(0).min(1024)),
+            inside: self.deeper()?,
+        })
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Elements, Error> {
@@ -95,15 +177,22 @@ impl ser::Serializer for ValueSerializer {
         variant: &'static str,
         length: usize,
     ) -> Result<Variant<Elements>, Error> {
-        Ok(Variant(variant, self.serialize_seq(Some(length))?))
+        Ok(Variant(
+            variant,
+            self.deeper()?.serialize_seq(Some(length))?,
+        ))
     }
 
     fn serialize_map(self, _length: Option<usize>) -> Result<Members, Error> {
-        Ok(Members::default())
+        Ok(Members {
+            members: Object::new(),
+            key: String::new(),
+            inside: self.deeper()?,
+        })
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members, Error> {
-        Ok(Members::default())
+    fn serialize_struct(self, _: &'static str, length: usize) -> Result<Members, Error> {
+        self.serialize_map(Some(length))
     }
 
     fn serialize_struct_variant(
@@ -111,9 +200,12 @@ impl ser::Serializer for ValueSerializer {
         _: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
+        length: usize,
     ) -> Result<Variant<Members>, Error> {
-        Ok(Variant(variant, Members::default()))
+        Ok(Variant(
+            variant,
+            self.deeper()?.serialize_map(Some(length))?,
+        ))
     }
 }
 
@@ -122,13 +214,16 @@ fn tagged(variant: &str, value: Value) -> Value {
 }
 
 /// An array that is being filled.
-pub(super) struct Elements(Vec<Value>);
+pub(super) struct Elements {
+    elements: Vec<Value>,
+    inside: ValueSerializer,
+}
 
 /// An object that is being filled.
-#[derive(Default)]
 pub(super) struct Members {
     members: Object,
     key: String,
+    inside: ValueSerializer,
 }
 
 /// What stands in a variant of an enum, below its name.
@@ -136,14 +231,19 @@ pub(super) struct Variant<T>(&'static str, T);
 
 impl Elements {
     fn add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.0.push(value.serialize(ValueSerializer)?);
+        let value = value.serialize(self.inside);
+        let at = Step::Index(self.elements.len());
+        self.elements.push(value.map_err(|error| error.within(at))?);
         Ok(())
     }
 }
 
 impl Members {
     fn add<T: Serialize + ?Sized>(&mut self, key: String, value: &T) -> Result<(), Error> {
-        self.members.push((key, value.serialize(ValueSerializer)?));
+        match value.serialize(self.inside) {
+            Ok(value) => self.members.push((key, value)),
+            Err(error) => return Err(error.within(Step::Key(key))),
+        }
         Ok(())
     }
 
@@ -162,7 +262,7 @@ impl ser::SerializeSeq for Elements {
     }
 
     fn end(self) -> Done {
-        Ok(Value::Array(self.0))
+        Ok(Value::Array(self.elements))
     }
 }
 
@@ -175,7 +275,7 @@ impl ser::SerializeTuple for Elements {
     }
 
     fn end(self) -> Done {
-        Ok(Value::Array(self.0))
+        Ok(Value::Array(self.elements))
     }
 }
 
@@ -188,7 +288,7 @@ impl ser::SerializeTupleStruct for Elements {
     }
 
     fn end(self) -> Done {
-        Ok(Value::Array(self.0))
+        Ok(Value::Array(self.elements))
     }
 }
 
@@ -197,11 +297,13 @@ impl ser::SerializeTupleVariant for Variant<Elements> {
     type Error = Error;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.1.add(value)
+        self.1
+            .add(value)
+            .map_err(|error| error.within(Step::key(self.0)))
     }
 
     fn end(self) -> Done {
-        Ok(tagged(self.0, Value::Array(self.1.0)))
+        Ok(tagged(self.0, Value::Array(self.1.elements)))
     }
 }
 
@@ -211,7 +313,7 @@ impl ser::SerializeMap for Members {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
         // The key rules of Python's json.dumps: numbers, bools and null become text.
-        self.key = match key.serialize(ValueSerializer)? {
+        self.key = match key.serialize(self.inside)? {
             Value::String(text) => text,
             Value::Array(_) | Value::Object(_) => {
                 return Err(Error::custom(
@@ -259,7 +361,9 @@ impl ser::SerializeStructVariant for Variant<Members> {
         key: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        self.1.add(key.to_owned(), value)
+        self.1
+            .add(key.to_owned(), value)
+            .map_err(|error| error.within(Step::key(self.0)))
     }
 
     fn end(self) -> Done {
@@ -303,7 +407,59 @@ mod tests {
                 r#"{"1":"x","2":"y"},null]"#
             )
         );
-        let keyed = BTreeMap::from([([1], 1)]);
-        assert!(Value::from_serialize(&keyed).is_err());
+    }
+
+    struct Bad;
+
+    impl Serialize for Bad {
+        fn serialize<S: ser::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("it is locked"))
+        }
+    }
+
+    #[derive(serde::Serialize)]
+    enum Deep {
+        New(Bad),
+        Tuple(u8, Bad),
+        Struct { a: Vec<Bad> },
+    }
+
+    #[test]
+    fn errors_say_where() {
+        fn error(value: impl Serialize) -> String {
+            let error = Value::from_serialize(&value).unwrap_err();
+            format!("{}: {}", error.reason(), error.place("payload"))
+        }
+        assert_eq!(error(Bad), "it is locked: payload");
+        assert_eq!(error((1, Deep::New(Bad))), "it is locked: payload[1].New");
+        assert_eq!(error(Deep::Tuple(1, Bad)), "it is locked: payload.Tuple[1]");
+        assert_eq!(
+            error(BTreeMap::from([("a key", Deep::Struct { a: vec![Bad] })])),
+            "it is locked: payload['a key'].Struct.a[0]"
+        );
+        assert_eq!(
+            error(BTreeMap::from([("x", BTreeMap::from([([1], 1)]))])),
+            "a key must be a string, a number, a bool or null: payload.x"
+        );
+    }
+
+    /// Contains itself without end.
+    struct Endless;
+
+    impl Serialize for Endless {
+        fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq([Endless])
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_is_refused() {
+        let error = Value::from_serialize(&Endless).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("values are nested deeper than 512")
+        );
+        assert!(error.to_string().ends_with("[0][0]…"), "{error}");
     }
 }

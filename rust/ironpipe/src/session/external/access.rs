@@ -53,12 +53,28 @@ impl PipesContext {
         self.context()?.code_version()
     }
 
+    /// The version of the code of each asset of the step.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]
+    pub fn code_version_by_asset_key(&self) -> Result<Vec<(&str, Option<&str>)>> {
+        self.context()?.code_version_by_asset_key()
+    }
+
     /// What the current data of the asset of the step was made from.
     ///
     /// # Errors
     /// [`Error::Refused`], also where there are several.
     pub fn provenance(&self) -> Result<Option<DataProvenance<'_>>> {
         self.context()?.provenance()
+    }
+
+    /// What the current data of each asset of the step was made from.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]
+    pub fn provenance_by_asset_key(&self) -> Result<Vec<(&str, Option<DataProvenance<'_>>)>> {
+        self.context()?.provenance_by_asset_key()
     }
 
     /// Whether the step targets partitions.
@@ -131,5 +147,44 @@ impl PipesContext {
     /// [`Error::Refused`]
     pub fn get_extra(&self, key: &str) -> Result<&Value> {
         self.context()?.get_extra(key)
+    }
+}
+
+macro_rules! provided {
+    ($($(#[$doc:meta])* $name:ident: |$context:ident| $value:expr;)*) => {
+        /// Whether an accessor gives a value: it applies to the step, and the value is not null.
+        impl PipesContext {
+            $($(#[$doc])* pub fn $name(&self) -> bool {
+                self.context().is_ok_and(|$context| $value)
+            })*
+        }
+    };
+}
+
+provided! {
+    /// Whether [`asset_key`](PipesContext::asset_key) gives a value.
+    asset_key_provided: |context| context.asset_key().is_ok();
+    /// Whether [`asset_keys`](PipesContext::asset_keys) gives a value.
+    asset_keys_provided: |context| context.asset_keys().is_ok();
+    /// Whether [`code_version`](PipesContext::code_version) gives a value.
+    code_version_provided: |context| context.code_version().is_ok_and(|it| it.is_some());
+    /// Whether [`provenance`](PipesContext::provenance) gives a value.
+    provenance_provided: |context| context.provenance().is_ok_and(|it| it.is_some());
+    /// Whether [`partition_key`](PipesContext::partition_key) gives a value.
+    partition_key_provided: |context| context.partition_key().is_ok();
+    /// Whether [`partition_key_range`](PipesContext::partition_key_range) gives a value.
+    partition_key_range_provided: |context| context.partition_key_range().is_ok();
+    /// Whether [`partition_time_window`](PipesContext::partition_time_window) gives a value.
+    partition_time_window_provided: |context| {
+        context.partition_time_window().is_ok_and(|it| it.is_some())
+    };
+    /// Whether [`job_name`](PipesContext::job_name) gives a value.
+    job_name_provided: |context| context.job_name().is_ok_and(|it| it.is_some());
+}
+
+impl PipesContext {
+    /// Whether [`get_extra`](PipesContext::get_extra) gives a value for `key`.
+    pub fn extra_provided(&self, key: &str) -> bool {
+        self.get_extra(key).is_ok()
     }
 }

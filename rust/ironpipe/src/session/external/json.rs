@@ -3,7 +3,7 @@
 use super::{CHECK, MATERIALIZE, PipesContext, bad_metadata};
 use crate::error::{Error, Result};
 use crate::protocol::bootstrap::Stdio;
-use crate::protocol::envelope::Method;
+use crate::protocol::envelope::{Method, PARAM_DEPTH};
 use crate::protocol::exception;
 use crate::protocol::level::Level;
 use crate::protocol::message::{Severity, write_check};
@@ -216,13 +216,6 @@ impl PipesContext {
             Ok(())
         })
     }
-
-    fn raw(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        match &self.session {
-            Some(session) => session.write(method, fill),
-            None => Ok(()),
-        }
-    }
 }
 
 fn write_metadata(out: &mut Vec<u8>, metadata: Option<&[u8]>, method: &str) -> Result<()> {
@@ -254,7 +247,7 @@ fn scan(json: &[u8], name: &str, method: &str) -> Result<Kind> {
     if simdutf8::basic::from_utf8(json).is_err() {
         return Err(invalid(name, method, "it is not UTF-8"));
     }
-    let mut scanner = Scanner::new(json);
+    let mut scanner = Scanner::new(json).within(PARAM_DEPTH);
     let kind = scanner.value();
     kind.and_then(|kind| scanner.end().map(|()| kind))
         .map_err(|error| invalid(name, method, error.what))

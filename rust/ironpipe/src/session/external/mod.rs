@@ -4,29 +4,32 @@ mod access;
 mod capture;
 mod json;
 mod open;
+mod options;
 mod report;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::error::Error as StdError;
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 
-pub use open::{PipesOptions, open_dagster_pipes, run};
+pub use open::{open_dagster_pipes, run};
+pub use options::{LoadParams, PipesOptions};
 pub use report::{CheckResult, Materialization};
 
 use crate::error::{Error, Result};
 use crate::protocol::bootstrap::Stdio;
 use crate::protocol::context::ContextData;
-use crate::protocol::envelope::Method;
+use crate::protocol::envelope::{Method, PARAM_DEPTH};
 use crate::protocol::exception::{PipesException, last_panic, remember_panics};
 use crate::protocol::level::Level;
 use crate::protocol::message::{
     write_check, write_closed, write_external_stream, write_log, write_materialization,
     write_opened,
 };
+use crate::protocol::scan::Scanner;
 use crate::protocol::value::{Object, Value};
 use crate::writer::MessageWriter;
 use capture::Capture;
@@ -42,17 +45,19 @@ const CHECK: &str = "report_asset_check";
 /// Dropping it closes it; if that happens because of a panic, Dagster is told of the panic. In a
 /// process that Dagster did not launch every report does nothing and every accessor is an error.
 pub struct PipesContext {
-    session: Option<Session>,
+    session: Option<Arc<Session>>,
 }
 
-struct Session {
+/// What is open. Those who log for the program hold it too, but weakly: it lasts as long as its
+/// [`PipesContext`].
+pub(crate) struct Session {
     context: ContextData,
     writer: Arc<MessageWriter>,
     /// The assets that were reported. A second report of one is refused, because Dagster keeps
     /// only one.
     materialized: Mutex<HashMap<String, ()>>,
     /// Set where what the process prints is sent too.
-    capture: Option<Capture>,
+    capture: OnceLock<Capture>,
 }
 
 impl PipesContext {
@@ -61,12 +66,12 @@ impl PipesContext {
     pub fn new(context: ContextData, writer: Arc<MessageWriter>) -> PipesContext {
         remember_panics();
         PipesContext {
-            session: Some(Session {
+            session: Some(Arc::new(Session {
                 context,
                 writer,
                 materialized: Mutex::default(),
-                capture: None,
-            }),
+                capture: OnceLock::new(),
+            })),
         }
     }
 
@@ -85,7 +90,10 @@ impl PipesContext {
     /// # Errors
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn opened(&self, extras: &[(String, Value)]) -> Result<()> {
-        self.write(Method::Opened, |out| write_opened(out, extras))
+        self.raw(Method::Opened, |out| {
+            write_opened(out, extras);
+            check_nesting(out, "opened")
+        })
     }
 
     /// Sends from here on what the process and its children print, too, which goes on to where it
@@ -94,10 +102,11 @@ impl PipesContext {
     /// # Errors
     /// [`Error::Channel`] where a stream can't be captured.
     pub fn capture_stdio(&mut self) -> Result<()> {
-        if let Some(session) = &mut self.session
-            && session.capture.is_none()
+        if let Some(session) = &self.session
+            && session.capture.get().is_none()
         {
-            session.capture = Some(Capture::start(&session.writer)?);
+            // Nobody else can have set it: there is but one `&mut self`.
+            let _ = session.capture.set(Capture::start(&session.writer)?);
         }
         Ok(())
     }
@@ -107,7 +116,10 @@ impl PipesContext {
     /// # Errors
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn log(&self, level: Level, message: impl AsRef<str>) -> Result<()> {
-        self.write(Method::Log, |out| write_log(out, level, message.as_ref()))
+        match &self.session {
+            Some(session) => session.log(level, message.as_ref()),
+            None => Ok(()),
+        }
     }
 
     /// Logs a message at `DEBUG`.
@@ -187,18 +199,38 @@ impl PipesContext {
 
     /// Sends anything that can be serialized. `NaN` and infinities arrive as they are.
     ///
+    /// ```no_run
+    /// #[derive(serde::Serialize)]
+    /// struct Progress {
+    ///     rows: u64,
+    ///     share: f64,
+    /// }
+    ///
+    /// let pipes = ironpipe::open_dagster_pipes()?;
+    /// pipes.report_custom_message(&Progress { rows: 17, share: 0.5 })?;
+    /// # Ok::<(), ironpipe::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`Error::Refused`] where it has no form as JSON, or after close; [`Error::Channel`].
+    /// [`Error::Refused`] where a part of it has no form as JSON, with the place of that part
+    /// (`payload.rows[3]`), or after close; [`Error::Channel`].
     pub fn report_custom_message(&self, payload: &(impl Serialize + ?Sized)) -> Result<()> {
         if self.session.is_none() {
             return Ok(());
         }
-        let payload = Value::from_serialize(payload).map_err(|why| {
+        let payload = Value::from_serialize_within(payload, PARAM_DEPTH).map_err(|why| {
             Error::Refused(format!(
-                "Invalid value for parameter `payload` of `report_custom_message`: {why}"
+                "Invalid value for parameter `payload` of `report_custom_message`: {}: {}.",
+                why.reason(),
+                why.place("payload")
             ))
         })?;
-        self.report_custom_message_json(payload.to_json().as_bytes())
+        self.raw(Method::ReportCustomMessage, |out| {
+            out.extend_from_slice(b"{\"payload\":");
+            payload.write_json(out);
+            out.push(b'}');
+            Ok(())
+        })
     }
 
     /// Sends a piece of output that a program made.
@@ -206,8 +238,9 @@ impl PipesContext {
     /// # Errors
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn log_external_stream(&self, stream: Stdio, text: &str, extras: Object) -> Result<()> {
-        self.write(Method::LogExternalStream, |out| {
+        self.raw(Method::LogExternalStream, |out| {
             write_external_stream(out, stream, text, &extras);
+            check_nesting(out, "log_external_stream")
         })
     }
 
@@ -249,6 +282,12 @@ impl PipesContext {
         }
     }
 
+    /// What is open, if anything is.
+    #[cfg(any(feature = "log", feature = "tracing"))]
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
     fn close_as(&self, exception: Option<&PipesException>) -> Result<()> {
         let Some(session) = &self.session else {
             return Ok(());
@@ -259,14 +298,20 @@ impl PipesContext {
         })
     }
 
-    fn write(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        let Some(session) = &self.session else {
-            return Ok(());
-        };
-        session.write(method, |out| {
-            fill(out);
-            Ok(())
-        })
+    /// Takes the asset as one that was materialized already, by another process with a part in
+    /// this session: a report of it is then refused here, too.
+    pub fn assume_materialized(&self, asset_key: impl Into<String>) {
+        if let Some(session) = &self.session {
+            session.materialized().insert(asset_key.into(), ());
+        }
+    }
+
+    /// Writes a message, whose params `fill` appends.
+    fn raw(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        match &self.session {
+            Some(session) => session.write(method, fill),
+            None => Ok(()),
+        }
     }
 
     /// Writes a materialization, whose metadata `fill` appends.
@@ -281,10 +326,7 @@ impl PipesContext {
         };
         let key = session.context.resolve_asset_key(asset_key, MATERIALIZE)?;
         // Held until the message is written: of two threads with one asset only one may write.
-        let mut done = session
-            .materialized
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut done = session.materialized();
         let place = match done.entry(key) {
             Entry::Vacant(place) => place,
             Entry::Occupied(known) => {
@@ -310,14 +352,29 @@ impl PipesContext {
 impl Session {
     /// Writes a message, behind all that was printed before.
     fn write(&self, method: Method, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        if let Some(capture) = &self.capture {
+        if let Some(capture) = self.capture.get() {
             capture.drain();
         }
         self.writer.write_with(method, fill)
     }
 
+    /// Writes a log message.
+    pub(crate) fn log(&self, level: Level, message: &str) -> Result<()> {
+        self.write(Method::Log, |out| {
+            write_log(out, level, message);
+            Ok(())
+        })
+    }
+
+    fn materialized(&self) -> MutexGuard<'_, HashMap<String, ()>> {
+        // A panic leaves no key half there.
+        self.materialized
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn close(&self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        let finished = self.capture.as_ref().map_or(Ok(()), Capture::finish);
+        let finished = self.capture.get().map_or(Ok(()), Capture::finish);
         self.writer.close_with(fill)?;
         finished
     }
@@ -337,6 +394,17 @@ impl Drop for PipesContext {
             let _ = writeln!(std::io::stderr(), "error: {error}");
         }
     }
+}
+
+/// Refuses params in which a value made by hand nests deeper than any reader goes.
+fn check_nesting(params: &[u8], method: &str) -> Result<()> {
+    let scanned = Scanner::new(params).within(PARAM_DEPTH - 1).value();
+    scanned.map(drop).map_err(|error| {
+        Error::Refused(format!(
+            "Invalid value for parameter `extras` of `{method}`: {}.",
+            error.what
+        ))
+    })
 }
 
 /// The error for metadata that Dagster would not take.

@@ -1,19 +1,12 @@
-//! How a session is opened.
+//! How a session is opened by those who need nothing special, and how a `main` is made of it.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::PipesContext;
-use crate::channel;
+use super::{PipesContext, PipesOptions};
 use crate::error::Result;
-use crate::protocol::bootstrap::{MessagesParams, ParamsLoader};
-use crate::protocol::context::{ContextData, MAX_CONTEXT_BYTES};
-use crate::protocol::value::Object;
-use crate::writer::MessageWriter;
 
 /// Opens the session that Dagster has prepared for this process, as the environment tells.
 ///
@@ -45,93 +38,6 @@ pub fn open_dagster_pipes() -> Result<PipesContext> {
     PipesOptions::new().open()
 }
 
-/// How a session is opened, where not as [`open_dagster_pipes`] does.
-#[derive(Debug, Clone)]
-pub struct PipesOptions {
-    params: ParamsLoader,
-    max_context_bytes: u64,
-    extras: Object,
-}
-
-impl PipesOptions {
-    /// From the environment, with nothing said about the process.
-    pub fn new() -> PipesOptions {
-        PipesOptions {
-            params: ParamsLoader::from_env(),
-            max_context_bytes: MAX_CONTEXT_BYTES,
-            extras: Object::new(),
-        }
-    }
-
-    /// Looks for the bootstrap values elsewhere: on the command line, in a mapping.
-    #[must_use]
-    pub fn params(mut self, params: ParamsLoader) -> PipesOptions {
-        self.params = params;
-        self
-    }
-
-    /// Sets what a context file may hold, in bytes; [`MAX_CONTEXT_BYTES`] by default.
-    #[must_use]
-    pub fn max_context_bytes(mut self, bytes: u64) -> PipesOptions {
-        self.max_context_bytes = bytes;
-        self
-    }
-
-    /// Tells the orchestration side something about this process, in the first message.
-    #[must_use]
-    pub fn extras(mut self, extras: Object) -> PipesOptions {
-        self.extras = extras;
-        self
-    }
-
-    /// Opens the session.
-    ///
-    /// # Errors
-    /// As [`open_dagster_pipes`].
-    pub fn open(self) -> Result<PipesContext> {
-        if !self.params.is_dagster_pipes_process() {
-            warn_inactive();
-            return Ok(PipesContext::inactive());
-        }
-        let params = self.params.context_params()?;
-        let name = self.params.context_name();
-        let context = ContextData::load(&params, name, self.max_context_bytes)?;
-        let messages = self.params.messages_params()?;
-        let writer = MessageWriter::from_box(channel::open(&messages)?);
-        let mut pipes = PipesContext::new(context, Arc::new(writer));
-        if let Err(error) = pipes.opened(&self.extras) {
-            // A session that could not be opened has nothing to close.
-            pipes.abandon();
-            return Err(error);
-        }
-        if let MessagesParams::File {
-            include_stdio_in_messages: true,
-            ..
-        } = messages
-        {
-            pipes.capture_stdio()?;
-        }
-        Ok(pipes)
-    }
-}
-
-impl Default for PipesOptions {
-    fn default() -> PipesOptions {
-        PipesOptions::new()
-    }
-}
-
-fn warn_inactive() {
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    if !WARNED.swap(true, Ordering::Relaxed) {
-        // Without a stderr there is nobody to warn.
-        let _ = writeln!(
-            std::io::stderr(),
-            "warning: this process was not launched by Dagster; what it reports goes nowhere"
-        );
-    }
-}
-
 /// Opens a session, hands it to `body`, and closes it. What a `main` needs.
 ///
 /// An error of `body` ends the session as its exception, with the chain of its causes; so does a
@@ -152,7 +58,15 @@ fn warn_inactive() {
 /// }
 /// ```
 pub fn run(body: impl FnOnce(&PipesContext) -> Result<(), Box<dyn StdError>>) -> ExitCode {
-    let pipes = match open_dagster_pipes() {
+    PipesOptions::new().run(body)
+}
+
+/// As [`run`], in a session that was opened, or was not.
+pub(super) fn run_in(
+    session: Result<PipesContext>,
+    body: impl FnOnce(&PipesContext) -> Result<(), Box<dyn StdError>>,
+) -> ExitCode {
+    let pipes = match session {
         Ok(pipes) => pipes,
         Err(error) => return fail(&error),
     };

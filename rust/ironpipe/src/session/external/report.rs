@@ -1,16 +1,17 @@
 //! What is reported about assets.
 
 use crate::protocol::message::Severity;
-use crate::protocol::metadata::Metadata;
+use crate::protocol::metadata::{Metadata, MetadataValue};
 
 /// A materialization to be reported.
 ///
 /// ```
-/// use ironpipe::Materialization;
+/// use ironpipe::{Materialization, MetadataValue};
 ///
 /// let report = Materialization::new()
 ///     .data_version("2024-01-02")
-///     .metadata([("rows", 120)]);
+///     .with("rows", 120)
+///     .with("source", MetadataValue::url("https://example.org"));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 #[must_use = "it does nothing until it is reported"]
@@ -38,9 +39,19 @@ impl Materialization {
         self
     }
 
-    /// Says what is known about it.
+    /// Says what is known about it, in place of what was said before.
     pub fn metadata(mut self, metadata: impl Into<Metadata>) -> Materialization {
         self.metadata = metadata.into();
+        self
+    }
+
+    /// Says one thing more that is known about it.
+    pub fn with(
+        mut self,
+        label: impl Into<String>,
+        value: impl Into<MetadataValue>,
+    ) -> Materialization {
+        self.metadata.insert(label, value);
         self
     }
 }
@@ -52,7 +63,7 @@ impl Materialization {
 ///
 /// let report = CheckResult::new("no_nulls", false)
 ///     .severity(Severity::Warn)
-///     .metadata([("nulls", 3)]);
+///     .with("nulls", 3);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 #[must_use = "it does nothing until it is reported"]
@@ -87,9 +98,19 @@ impl CheckResult {
         self
     }
 
-    /// Says what is known about it.
+    /// Says what is known about it, in place of what was said before.
     pub fn metadata(mut self, metadata: impl Into<Metadata>) -> CheckResult {
         self.metadata = metadata.into();
+        self
+    }
+
+    /// Says one thing more that is known about it.
+    pub fn with(
+        mut self,
+        label: impl Into<String>,
+        value: impl Into<MetadataValue>,
+    ) -> CheckResult {
+        self.metadata.insert(label, value);
         self
     }
 }
