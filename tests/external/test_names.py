@@ -6,7 +6,8 @@ import inspect
 import subprocess
 import sys
 import types
-from typing import Any, get_origin
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import dagster_pipes
 import pytest
@@ -126,3 +127,47 @@ def test_opening_loads_only_what_is_needed() -> None:
     loaded = loaded_by("from ironpipe import open_dagster_pipes, PipesEnvVarParamsLoader")
     heavy = {"orjson", "logging", "dataclasses", "typing", "asyncio", "unittest.mock", "argparse"}
     assert not heavy & loaded
+
+
+def test_nothing_but_orjson_is_needed(tmp_path: Path) -> None:
+    program = """
+import sys
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "ironpipe", "orjson"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NotInstalled())
+import ironpipe
+for name in ironpipe.__all__:
+    getattr(ironpipe, name)
+with ironpipe.open_session(asset_keys=["a"], include_stdio=True) as session:
+    params = ironpipe.PipesMappingParamsLoader(session.env)
+    with ironpipe.open_dagster_pipes(params_loader=params) as pipes:
+        print("printed", flush=True)
+        pipes.log.info("x")
+        pipes.report_asset_check("c", True, metadata={"a": 1.5})
+        pipes.report_asset_materialization({"a": {"raw_value": [1], "type": "json"}})
+    for message in session.finish():
+        print(message.method, message.params)
+    assert session.report.is_complete
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program}"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 7
+
+
+def test_messages_have_a_name_together() -> None:
+    message = ironpipe.Log("x")
+    assert isinstance(message, ironpipe.Message)
+    assert not isinstance("x", ironpipe.Message)
+    assert len(get_args(ironpipe.Message)) == 7
+
+
+@pytest.mark.parametrize("key", ["", "a", "a/b", "a/", "/a", "a//b", "a\\/b", "a\\", "\\a", "é/☃"])
+def test_asset_key_paths(key: str) -> None:
+    assert ironpipe.to_asset_key_path(key) == dagster_pipes.to_asset_key_path(key)

@@ -29,6 +29,7 @@ const PARAM: usize = 2;
 
 const MATERIALIZE: &str = "report_asset_materialization";
 const CHECK: &str = "report_asset_check";
+const STREAM: &str = "log_external_stream";
 
 #[pyclass(frozen, module = "ironpipe._ironpipe")]
 pub struct Context {
@@ -42,7 +43,11 @@ enum Sink {
     Engine(Py<Channel>),
     /// To an object of the user's, which is handed each message once the engine has agreed to it.
     /// The engine's own channel leads nowhere.
-    Python(Py<PyAny>),
+    Python {
+        channel: Py<PyAny>,
+        /// Whether it is handed what is not JSON, too: it may have a way of its own to write it.
+        any_value: bool,
+    },
 }
 
 /// The channel that leads nowhere.
@@ -68,13 +73,23 @@ impl Drop for Context {
 
 impl Context {
     /// Has the engine check a message and write it, and hands it to the user's channel where there
-    /// is one. Waits for nothing while it holds the interpreter.
+    /// is one.
     fn send<'py>(
         &self,
         py: Python<'py>,
         method: Method,
         write: impl FnOnce(&PipesContext) -> ironpipe::Result<()> + Send,
         params: impl FnOnce(&Bound<'py, PyDict>) -> PyResult<()>,
+    ) -> PyResult<()> {
+        self.write(py, write)?;
+        self.hand_over(py, method, params)
+    }
+
+    /// Waits for nothing while it holds the interpreter.
+    fn write(
+        &self,
+        py: Python<'_>,
+        write: impl FnOnce(&PipesContext) -> ironpipe::Result<()> + Send,
     ) -> PyResult<()> {
         if let Sink::Engine(channel) = &self.sink {
             channel.get().drain(py)?;
@@ -83,15 +98,22 @@ impl Context {
             let _whole = fork::hold_off();
             write(&self.engine)
         })
-        .map_err(|error| to_python(py, error))?;
-        match &self.sink {
-            Sink::Engine(_) => Ok(()),
-            Sink::Python(channel) => {
-                let dict = PyDict::new(py);
-                params(&dict)?;
-                hand_over(channel.bind(py), method, dict)
-            }
-        }
+        .map_err(|error| to_python(py, error))
+    }
+
+    /// Hands a message that the engine has agreed to to the user's channel, where there is one.
+    fn hand_over<'py>(
+        &self,
+        py: Python<'py>,
+        method: Method,
+        params: impl FnOnce(&Bound<'py, PyDict>) -> PyResult<()>,
+    ) -> PyResult<()> {
+        let Sink::Python { channel, .. } = &self.sink else {
+            return Ok(());
+        };
+        let dict = PyDict::new(py);
+        params(&dict)?;
+        hand_over(channel.bind(py), method, dict)
     }
 
     /// The JSON text of a param. None where it has none but the user's channel may have a way of
@@ -100,7 +122,7 @@ impl Context {
         let mut json = Vec::with_capacity(256);
         match encode(value, PARAM, &mut json) {
             Ok(_) => Ok(Some(json)),
-            Err(_) if matches!(self.sink, Sink::Python(_)) => Ok(None),
+            Err(_) if self.takes_any_value() => Ok(None),
             Err(refusal) => Err(refusal.into_error(value.py(), name)),
         }
     }
@@ -110,7 +132,14 @@ impl Context {
         value: &Bound<'py, PyAny>,
         method: &str,
     ) -> PyResult<Option<Metadata<'py>>> {
-        Metadata::take(value, method, matches!(self.sink, Sink::Python(_)))
+        Metadata::take(value, method, self.takes_any_value())
+    }
+
+    fn takes_any_value(&self) -> bool {
+        let Sink::Python { any_value, .. } = self.sink else {
+            return false;
+        };
+        any_value
     }
 }
 
@@ -144,7 +173,11 @@ impl Context {
             ),
             Err(_) => (
                 Arc::new(MessageWriter::new(Nowhere)),
-                Sink::Python(channel.clone().unbind()),
+                Sink::Python {
+                    channel: channel.clone().unbind(),
+                    // One that uploads messages later has nobody left to tell that it can't.
+                    any_value: !channel.hasattr(intern!(channel.py(), "upload_messages_chunk"))?,
+                },
             ),
         };
         Ok(Context {
@@ -219,20 +252,20 @@ impl Context {
         let version = optional_text(data_version, MATERIALIZE, "data_version")?;
         let none = EncodedMetadata::default();
         let json = metadata.as_ref().map_or(&none, Metadata::encoded);
-        self.send(
-            py,
-            Method::ReportAssetMaterialization,
-            |engine| engine.report_asset_materialization_encoded(key, version, json),
-            |params| {
-                params.set_item(
-                    intern!(py, "asset_key"),
-                    self.resolve(py, key, MATERIALIZE)?,
-                )?;
-                params.set_item(intern!(py, "data_version"), version)?;
-                let dict = metadata.as_ref().map(|metadata| metadata.dict(py));
-                params.set_item(intern!(py, "metadata"), dict.transpose()?)
-            },
-        )
+        self.write(py, |engine| {
+            engine.report_asset_materialization_encoded(key, version, json)
+        })?;
+        let handed = self.hand_over(py, Method::ReportAssetMaterialization, |params| {
+            let resolved = self.resolve(py, key, MATERIALIZE)?;
+            params.set_item(intern!(py, "asset_key"), resolved)?;
+            params.set_item(intern!(py, "data_version"), version)?;
+            let dict = metadata.as_ref().map(|metadata| metadata.dict(py));
+            params.set_item(intern!(py, "metadata"), dict.transpose()?)
+        });
+        if handed.is_err() {
+            self.engine.unreport(key);
+        }
+        handed
     }
 
     #[pyo3(signature = (check_name, passed, severity, metadata, asset_key, /))]
@@ -286,18 +319,20 @@ impl Context {
     #[pyo3(signature = (stream, text, extras, /))]
     fn log_external_stream(
         &self,
-        stream: &str,
-        text: &Bound<'_, PyString>,
+        stream: &Bound<'_, PyAny>,
+        text: &Bound<'_, PyAny>,
         extras: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = text.py();
+        let stream = string(stream, STREAM, "stream")?.to_str()?;
         let Some(known) = Stdio::from_name(stream) else {
             let message = format!(
-                "Invalid value for parameter `stream` of `log_external_stream`. Expected one of \
+                "Invalid value for parameter `stream` of `{STREAM}`. Expected one of \
                  `['stdout', 'stderr']`, got `{stream}`."
             );
             return Err(pipes_error(py, message));
         };
+        let text = string(text, STREAM, "text")?;
         let json = self.json(text, "text")?.unwrap_or_default();
         let has_extras = extras.is_truthy()?;
         let more = match has_extras {
@@ -333,7 +368,7 @@ impl Context {
         // Captured output comes before the end; if it can't be sent, the end still is.
         let captured = match &self.sink {
             Sink::Engine(channel) => channel.get().stop_capture(py),
-            Sink::Python(_) => Ok(()),
+            Sink::Python { .. } => Ok(()),
         };
         self.send(
             py,
@@ -403,12 +438,19 @@ fn context_data(data: &Bound<'_, PyAny>) -> PyResult<ContextData> {
     ContextData::parse(&json).map_err(refuse)
 }
 
+/// An argument that must be a string, which may hold lone surrogates.
+fn string<'a, 'py>(
+    value: &'a Bound<'py, PyAny>,
+    method: &str,
+    name: &str,
+) -> PyResult<&'a Bound<'py, PyString>> {
+    let text = value.cast();
+    text.map_err(|_| wrong_type(value, method, name, "<class 'str'>"))
+}
+
 /// An argument that must be a string.
 fn text<'a>(value: &'a Bound<'_, PyAny>, method: &str, name: &str) -> PyResult<&'a str> {
-    match value.cast::<PyString>() {
-        Ok(text) => text.to_str(),
-        Err(_) => Err(wrong_type(value, method, name, "<class 'str'>")),
-    }
+    string(value, method, name)?.to_str()
 }
 
 /// An argument that must be a string or None.

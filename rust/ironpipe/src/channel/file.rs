@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::MessageChannel;
 use crate::error::{Error, Result};
@@ -24,7 +25,12 @@ pub struct FileChannel {
     torn: bool,
     /// The size the system lets the file have, where it lets it have less than a disk holds.
     size_limit: Option<u64>,
+    /// From when on it is asked again whether the file is there.
+    next_check: Instant,
 }
+
+/// How long it goes unnoticed, at the most, that the file is gone.
+const CHECK_EVERY: Duration = Duration::from_millis(10);
 
 impl FileChannel {
     /// Opens `path` for appending, and creates it if it is not there.
@@ -43,6 +49,7 @@ impl FileChannel {
                 } else {
                     None
                 },
+                next_check: Instant::now(),
                 file,
                 path,
             }),
@@ -66,6 +73,23 @@ impl FileChannel {
         Ok(written - usize::from(std::mem::take(&mut self.torn)))
     }
 
+    /// Refuses to have written to a file that has been removed: nobody will ever read it. Asking
+    /// takes as long as writing, so lines that follow closely are not all asked about, but the last
+    /// one is.
+    fn check_there(&mut self, now: Instant) -> io::Result<()> {
+        if now < self.next_check {
+            return Ok(());
+        }
+        #[cfg(unix)]
+        if rustix::fs::fstat(&self.file)?.st_nlink == 0 {
+            return Err(io::Error::from_raw_os_error(
+                rustix::io::Errno::NOENT.raw_os_error(),
+            ));
+        }
+        self.next_check = now + CHECK_EVERY;
+        Ok(())
+    }
+
     /// Refuses a line the file has no room for. The system would end the process for trying
     /// (`SIGXFSZ`).
     fn check_size(&self, line: &[u8]) -> io::Result<()> {
@@ -85,7 +109,7 @@ impl MessageChannel for FileChannel {
         let mut rest = line;
         loop {
             match self.write_once(rest) {
-                Ok(written) if written == rest.len() => return Ok(()),
+                Ok(written) if written == rest.len() => return self.check_there(Instant::now()),
                 // A short write is a full disk, or a signal. The next attempt tells.
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -95,6 +119,10 @@ impl MessageChannel for FileChannel {
                 }
             }
         }
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        self.check_there(self.next_check)
     }
 
     fn name(&self) -> &Path {

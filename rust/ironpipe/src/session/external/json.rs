@@ -1,5 +1,7 @@
 //! Reports whose free parts are JSON text already, for callers that come from another language.
 
+use std::sync::PoisonError;
+
 use super::{CHECK, MATERIALIZE, PipesContext, bad_metadata};
 use crate::error::{Error, Result};
 use crate::protocol::bootstrap::Stdio;
@@ -71,6 +73,18 @@ impl PipesContext {
             out.extend_from_slice(metadata.as_json());
             Ok(())
         })
+    }
+
+    /// Lets an asset be reported again: its report got as far as the caller's own channel, which
+    /// failed.
+    pub fn unreport(&self, asset_key: Option<&str>) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        if let Ok(key) = session.context.resolve_asset_key(asset_key, MATERIALIZE) {
+            let done = session.materialized.lock();
+            done.unwrap_or_else(PoisonError::into_inner).remove(&key);
+        }
     }
 
     /// As [`report_asset_check`](PipesContext::report_asset_check), with the severity by its name
