@@ -194,6 +194,7 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
                 env={**os.environ, **self.env, **(env or {}), **bootstrap},
                 forward_stdio=self.forward_stdio,
                 watch=self.forward_termination,
+                sink=cast("PipesMessageHandler", session.message_handler).stream_sink,
             ) as process,
         ):
             tell = _Log(session.context)

@@ -8,10 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from ._stderr import StderrTee
+from ._tee import StreamTee
 from ._tree import ProcessTree, describe, has_group
 from ._watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from ._stdio_reader import StreamSink
 
 MARK_ENV_VAR = "IRONPIPE_PROCESS"
 """Tells what an external process has started, whoever its parent may be."""
@@ -38,6 +42,7 @@ class ExternalProcess:
         forward_stdio: Whether its output goes where this process's output goes (in a run: to the
             compute logs). If not, it is dropped.
         watch: Whether it is ended when this process is killed.
+        sink: Takes the messages that stand in its stdout or stderr, if some do.
 
     Raises:
         OSError: It can't be started.
@@ -51,24 +56,34 @@ class ExternalProcess:
         env: Mapping[str, str],
         forward_stdio: bool,
         watch: bool = True,
+        sink: "StreamSink | None" = None,
     ):
         mark = (MARK_ENV_VAR, secrets.token_hex(8))
-        self._stderr = StderrTee(forward=forward_stdio)
+        sinks = {sink.stream: sink} if sink is not None else {}
+        self._stderr = StreamTee(2, forward=forward_stdio, sink=sinks.get("stderr"))
+        self._tees = [self._stderr]
+        stdout = None if forward_stdio else subprocess.DEVNULL
+        if "stdout" in sinks:
+            tee = StreamTee(1, forward=forward_stdio, sink=sinks["stdout"])
+            self._tees.append(tee)
+            stdout = tee.write_end
         try:
             self._process = subprocess.Popen(
                 command,
                 cwd=cwd,
                 env={**env, mark[0]: mark[1]},
-                stdout=None if forward_stdio else subprocess.DEVNULL,
+                stdout=stdout,
                 stderr=self._stderr.write_end,
                 start_new_session=True,
             )
         except BaseException:
-            self._stderr.abandon()
+            for tee in self._tees:
+                tee.abandon()
             raise
         self._watchdog = Watchdog(self._process.pid) if watch else None
         self._tree = ProcessTree(self._process.pid, mark)
-        self._stderr.start()
+        for tee in self._tees:
+            tee.start()
 
     def __enter__(self) -> "ExternalProcess":
         return self
@@ -77,7 +92,8 @@ class ExternalProcess:
         """Ends the watch over it. Does not end the process."""
         if self._watchdog is not None:
             self._watchdog.dismiss()
-        self._stderr.release()
+        for tee in self._tees:
+            tee.release()
         if self.has_ended:
             self._process.wait()
 
@@ -105,13 +121,13 @@ class ExternalProcess:
         threading.Thread(target=wait, name="ironpipe-process", daemon=True).start()
 
     def wait(self) -> int:
-        """Waits for its end, and for what it wrote to stderr.
+        """Waits for its end, and for what it printed.
 
         Returns:
             The return code, negative for a signal.
         """
         returncode = self._look()
-        self._stderr.drain()
+        self._drain()
         return 0 if returncode is None else returncode
 
     def leftovers(self) -> str:
@@ -149,7 +165,11 @@ class ExternalProcess:
         if strays := describe(self._tree.strays()):
             tell(f"[ironpipe] detached from the external process, and still running: {strays}.")
         if self.has_ended:
-            self._stderr.drain()
+            self._drain()
+
+    def _drain(self) -> None:
+        for tee in self._tees:
+            tee.drain()
 
     def _is_gone_within(self, seconds: float) -> bool:
         """Waits until nothing of the tree is left, and says whether that is so."""

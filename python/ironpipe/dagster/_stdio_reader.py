@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 import dagster
 from dagster import DagsterInvariantViolationError
+from dagster._utils.error import ExceptionInfo
 from dagster_pipes import PipesDefaultMessageWriter, PipesParams
 
 import ironpipe
@@ -182,16 +183,29 @@ class StreamSink:
             self._forward = forward
             self._hand_over(self._decoder.push(data), forward)
 
+    def finish(self) -> None:
+        """Says that nothing more comes: what stands behind the last newline is handed over."""
+        with self._lock:
+            if not self._ended:
+                self._ended = True
+                self._hand_over(self._decoder.finish(), self._forward or self.default_forward())
+
     def end(self, *, buffered: bool) -> None:
-        """Says that nothing more comes.
+        """Says that the session ends, and enters what was counted.
 
         Args:
             buffered: Whether the process kept its messages until it closed.
         """
-        with self._lock:
-            self._ended = True
-            self._hand_over(self._decoder.finish(), self._forward or self.default_forward())
-            self._delivery.finish(self._decoder.report, buffered=buffered)
+        self.finish()
+        self._delivery.finish(self._decoder.report, buffered=buffered)
+
+    def fail(self, exc_info: ExceptionInfo) -> None:
+        """Enters the death of the thread that feeds it.
+
+        Args:
+            exc_info: What it died of.
+        """
+        self._delivery.fail(f"{self._delivery.name} {self.stream} thread", exc_info)
 
     def default_forward(self) -> Callable[[bytes], object]:
         """Passes ordinary output to the same stream of this process."""

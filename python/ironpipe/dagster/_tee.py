@@ -1,4 +1,4 @@
-"""What an external process writes to stderr: passed on, and its end remembered."""
+"""What an external process prints: passed on, and its end remembered."""
 
 import contextlib
 import fcntl
@@ -7,26 +7,36 @@ import select
 import sys
 import termios
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._stdio_reader import StreamSink
 
 _TAIL_BYTES = 16 * 1024
 _TAIL_LINES = 20
 
 
-class StderrTee:
-    """Passes a process's stderr on to where ours goes, and remembers its end.
+class StreamTee:
+    """Passes a process's stdout or stderr on to where ours goes, and remembers its end.
 
     A thread does it until the last holder of the pipe has closed it. That may be a grandchild
     which outlives the process, so nobody waits for that thread: :py:meth:`drain` waits only for
     what has been written by now.
+
+    Args:
+        descriptor: 1 for stdout, 2 for stderr.
+        forward: Whether to pass it on. If not, it is only remembered.
+        sink: Takes the messages that stand in it, if some do.
     """
 
-    def __init__(self, *, forward: bool):
+    def __init__(self, descriptor: int, *, forward: bool, sink: "StreamSink | None" = None):
         self._target: int | None = None
+        self._sink = sink
         if forward:
             # A copy, as an inheriting child would have: it goes on pointing to this step's
-            # compute log when descriptor 2 no longer does.
+            # compute log when the descriptor no longer does.
             with contextlib.suppress(OSError):
-                self._target = os.dup(2)
+                self._target = os.dup(descriptor)
         self._read_end, self.write_end = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
         self._drained = threading.Event()
@@ -36,7 +46,7 @@ class StderrTee:
     def start(self) -> None:
         """Begins to pass on; the child has its end of the pipe."""
         os.close(self.write_end)
-        threading.Thread(target=self._run, name="ironpipe-stderr", daemon=True).start()
+        threading.Thread(target=self._run, name="ironpipe-tee", daemon=True).start()
 
     def abandon(self) -> None:
         """Closes everything; there is no child."""
@@ -80,15 +90,29 @@ class StderrTee:
                     data = os.read(self._read_end, 65536)
                     if not data:
                         break
-                    self._pass_on(data)
+                    self._take(data)
                     left = None if left is None else left - len(data)
                     if left is not None and left <= 0:
                         self._drained.set()
         finally:
+            if self._sink is not None:
+                # What it forwards needs the target, which goes now.
+                self._sink.finish()
             self._drained.set()
             os.close(self._read_end)
             os.close(self._wake_read)
             self._close_target()
+
+    def _take(self, data: bytes) -> None:
+        if self._sink is None:
+            self._pass_on(data)
+            return
+        try:
+            self._sink.feed(data, self._pass_on)
+        except BaseException:
+            # The process must not notice: what else it prints still has to go somewhere.
+            self._sink.fail(sys.exc_info())
+            self._sink = None
 
     def _pass_on(self, data: bytes) -> None:
         self._kept = (self._kept + data)[-_TAIL_BYTES:]
