@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -105,11 +106,6 @@ class Delivery:
         """What takes log messages in bulk."""
         return None if self._ours is None else self._ours.logs
 
-    def _logs_to_take(self) -> BulkLogs | None:
-        """The same, as long as the handler has nothing to say of a log message."""
-        ours = self._ours
-        return None if ours is None or ours.received_closed_message else ours.logs
-
     def deliver(self, messages: Iterable[AnyMessage]) -> None:
         """Hands messages over, in order. A message that the handler refuses stops no other.
 
@@ -118,14 +114,19 @@ class Delivery:
         Args:
             messages: Some of them, or an iterator that waits for the next one.
         """
+        handler = self._handler
+        shortcuts: Mapping[type, Callable[[Any], None]] = (
+            {} if self._ours is None else self._ours.shortcuts
+        )
         for message in messages:
             if self._abandoned.is_set():
                 return
             try:
-                if type(message) is ironpipe.Log and (logs := self._logs_to_take()) is not None:
-                    logs.write(message.message, message.level, message.sent_at)
-                else:
+                shortcut = shortcuts.get(type(message))
+                if shortcut is None or handler.received_closed_message:
                     self._handle(_wire(message))
+                else:
+                    shortcut(message)
             except Exception as error:
                 self._ledger.refuse(_wire(message), error)
 
@@ -211,6 +212,7 @@ def follow(
         def arriving() -> Generator[AnyMessage, None, None]:
             while (message := messages.next(delivery.patience)) is not None:
                 yield message
+                yield from iter(partial(messages.next, 0), None)
 
         def read() -> None:
             try:

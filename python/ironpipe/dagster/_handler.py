@@ -20,10 +20,13 @@ from dagster._core.errors import DagsterPipesExecutionError
 from dagster._utils.error import ExceptionInfo
 from dagster_pipes import PipesExtras, PipesMessage, PipesParams
 
+import ironpipe
+
 from ._bulk import BulkLogs, bulk_logs
 from ._events import step_context_of
 from ._intake import Intake, wire
 from ._ledger import Ledger
+from ._results import materialize_result
 from ._types import Context, Result
 
 if TYPE_CHECKING:
@@ -58,6 +61,11 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
             "report_asset_materialization": self._handle_report_asset_materialization,
             "report_custom_message": self._handle_extra_message,
         }
+        self._shortcuts: dict[type, Callable[[Any], None]] = {
+            ironpipe.Log: self._take_log,
+            ironpipe.CustomMessage: self._take_custom_message,
+            ironpipe.AssetMaterialization: self._take_materialization,
+        }
         self.stream_sink: StreamSink | None = None
         """Takes the stream of the process that carries the messages, where one does."""
         # How many results were handed out while the session was open.
@@ -69,6 +77,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         self._check_names: Mapping[AssetKey, AbstractSet[str]] = {}
         # What was reported of them; Dagster takes each once.
         self._entered: set[AssetKey | AssetCheckKey] = set()
+        self._keys: dict[str, AssetKey] = {}
         self._selected_checks: AbstractSet[AssetCheckKey] = frozenset()
         if context.has_assets_def:
             self._asset_keys = context.selected_asset_keys
@@ -100,6 +109,15 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
     def logs(self) -> BulkLogs | None:
         """What takes log messages while the reader reads; None where they go one by one."""
         return self._logs
+
+    @property
+    def shortcuts(self) -> Mapping[type, Callable[[Any], None]]:
+        """What takes a message of a class that comes in numbers, as the engine made it.
+
+        What it raises is for the ledger. Until a writer has closed: of what comes then the handler
+        has something to say.
+        """
+        return self._shortcuts
 
     def handle_message(self, message: PipesMessage) -> None:
         """Handles one message of a reader that is not ours. Raises nothing.
@@ -141,6 +159,19 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
                 handle(**(message["params"] or {}))
         except Exception as error:
             self._ledger.refuse(message, error)
+
+    def _take_log(self, message: ironpipe.Log) -> None:
+        if self._logs is None:
+            self._handle_log(message.message, message.level)
+        else:
+            self._logs.write(message.message, message.level, message.sent_at)
+
+    def _take_custom_message(self, message: ironpipe.CustomMessage) -> None:
+        # Nobody waits for one, so the queue's lock and its signal are not needed.
+        self._extra_msg_queue.queue.append(message.payload)
+
+    def _take_materialization(self, message: ironpipe.AssetMaterialization) -> None:
+        self._handle_report_asset_materialization(**message.params)
 
     def report_pipes_framework_exception(self, origin: str, exc_info: ExceptionInfo) -> None:
         """Called by a reader whose thread dies.
@@ -220,7 +251,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         if data_version is not None:
             # Dagster makes a hash of it, which a lone surrogate would end.
             data_version.encode()
-        super()._handle_report_asset_materialization(asset_key, metadata, data_version)
+        self._result_queue.put(materialize_result(key, metadata, data_version))
         self._entered.add(key)
 
     def _handle_report_asset_check(
@@ -237,7 +268,9 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
 
     def _admit_asset(self, asset_key: str) -> AssetKey:
         """Raises what Dagster says of an asset that the step does not have, or has had already."""
-        key = AssetKey.from_escaped_user_string(asset_key)
+        key = self._keys.get(asset_key)
+        if key is None:
+            key = self._keys[asset_key] = AssetKey.from_escaped_user_string(asset_key)
         if self._asset_keys is None:
             return key
         if key not in self._asset_keys:
