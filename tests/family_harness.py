@@ -31,9 +31,12 @@ class Family:
         self.found: dict[str, psutil.Process] = {}
 
     def environment(self, how: str = "run", **client: Any) -> Mapping[str, str]:
-        """What tells ``family_assets.py`` what to do."""
+        """An environment that tells ``family_assets.py`` what to do."""
+        return {**os.environ, **self.tags(how, **client)}
+
+    def tags(self, how: str = "run", **client: Any) -> Mapping[str, str]:
+        """Tags of a run that tell it."""
         return {
-            **os.environ,
             "FAMILY_DIRECTORY": str(self.directory),
             "FAMILY": self.members,
             "FAMILY_HOW": how,

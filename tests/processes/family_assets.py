@@ -1,9 +1,9 @@
 """Assets ``a`` and ``b``, materialized by ``family.py``, which reports ``a`` and then waits.
 
 As a program, ``family_assets.py DIRECTORY``, it is the process that executes the run, with the
-instance in DIRECTORY. Dagster's commands take it as a code location. What it does is told by the
-environment: ``FAMILY_DIRECTORY``, ``FAMILY`` (the arguments of ``family.py``), ``FAMILY_HOW``
-(``run`` or ``stream``), and ``FAMILY_CLIENT``, the arguments of the client as JSON.
+instance in DIRECTORY. Dagster's commands take it as a code location. What it does is told by tags
+of the run or the environment: ``FAMILY_DIRECTORY``, ``FAMILY`` (the arguments of ``family.py``),
+``FAMILY_HOW`` (``run`` or ``stream``), and ``FAMILY_CLIENT``, the arguments of the client as JSON.
 """
 
 import json
@@ -20,11 +20,11 @@ from ironpipe.dagster import PipesSubprocessClient
 
 @dg.multi_asset(specs=[dg.AssetSpec("a", code_version="1"), dg.AssetSpec("b")], name="family")
 def family(context: dg.AssetExecutionContext) -> Iterator[Any]:
-    client = PipesSubprocessClient(**json.loads(os.environ.get("FAMILY_CLIENT", "{}")))
+    told = {**os.environ, **context.run.tags}
+    client = PipesSubprocessClient(**json.loads(told["FAMILY_CLIENT"]))
     script = str(Path(__file__).parent / "family.py")
-    command = [sys.executable, script, os.environ["FAMILY_DIRECTORY"]]
-    command += os.environ["FAMILY"].split()
-    if os.environ.get("FAMILY_HOW") == "stream":
+    command = [sys.executable, script, told["FAMILY_DIRECTORY"], *told["FAMILY"].split()]
+    if told["FAMILY_HOW"] == "stream":
         yield from client.stream(context=context, command=command)
     else:
         yield from client.run(context=context, command=command).get_results()

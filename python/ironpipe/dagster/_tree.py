@@ -56,6 +56,8 @@ class ProcessTree:
         Args:
             signum: The signal.
         """
+        # Whoever is of the tree by descent is found only while its parents are alive.
+        self.members()
         # At once to the group, so that no member can start another one in between.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._leader, signum)
