@@ -3,8 +3,14 @@
 use std::fmt;
 use std::process::ExitCode;
 
+/// Dagster would refuse what was asked for, or it does not apply to the step.
+pub const REFUSED: Code = Code(1);
+/// The command line is wrong.
+pub const USAGE: Code = Code(2);
 /// Messages were lost.
 pub const LOST: Code = Code(3);
+/// Dagster did not launch this process.
+pub const NOT_LAUNCHED: Code = Code(4);
 /// `ironpipe` itself could not do its part.
 pub const FAILED: Code = Code(125);
 /// The program is there and can't be run.

@@ -4,6 +4,7 @@
 //! them print lies under `output`.
 #![forbid(unsafe_code)]
 
+mod bootstrap;
 mod commands;
 mod exit;
 mod hosted;

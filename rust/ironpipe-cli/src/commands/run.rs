@@ -37,7 +37,7 @@ pub struct Args {
     partition_key: Option<String>,
 
     /// A value for the process, as JSON: --extra limit=10 --extra 'name="crab"'; may be repeated
-    #[arg(long = "extra", value_name = "NAME=JSON", value_parser = parse_extra)]
+    #[arg(long = "extra", value_name = "NAME=JSON", value_parser = super::parse_named_json)]
     extras: Vec<(String, Value)>,
 
     /// The name of the job the process is told of
@@ -205,18 +205,5 @@ fn read_context(path: &Path) -> Result<Vec<(String, Value)>, Failure> {
             "it is not JSON: {} at byte {}",
             error.what, error.at
         ))),
-    }
-}
-
-fn parse_extra(argument: &str) -> Result<(String, Value), String> {
-    let Some((name, json)) = argument.split_once('=') else {
-        return Err("it takes NAME=JSON".to_owned());
-    };
-    match Value::parse(json.as_bytes()) {
-        Ok(value) => Ok((name.to_owned(), value)),
-        Err(error) => Err(format!(
-            "`{json}` is not JSON ({} at byte {}); a string takes quotes: '{name}=\"{json}\"'",
-            error.what, error.at
-        )),
     }
 }

@@ -91,8 +91,9 @@ impl PipesContext {
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn opened(&self, extras: &[(String, Value)]) -> Result<()> {
         self.raw(Method::Opened, |out| {
+            let start = out.len();
             write_opened(out, extras);
-            check_nesting(out, "opened")
+            check_nesting(&out[start..], "opened")
         })
     }
 
@@ -239,8 +240,9 @@ impl PipesContext {
     /// [`Error::Channel`], [`Error::Refused`] after close.
     pub fn log_external_stream(&self, stream: Stdio, text: &str, extras: Object) -> Result<()> {
         self.raw(Method::LogExternalStream, |out| {
+            let start = out.len();
             write_external_stream(out, stream, text, &extras);
-            check_nesting(out, "log_external_stream")
+            check_nesting(&out[start..], "log_external_stream")
         })
     }
 

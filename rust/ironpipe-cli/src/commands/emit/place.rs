@@ -1,0 +1,181 @@
+//! Where the messages of a session go, from one call to the next.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use ironpipe::channel::{self, FileChannel, MessageChannel};
+use ironpipe::protocol::bootstrap::{MessagesParams, ParamsLoader, Stdio};
+use rustix::process::geteuid;
+
+use super::Step;
+use super::history::History;
+use super::lock::Lock;
+use crate::exit::{FAILED, Failure, REFUSED};
+
+/// Where they go. While it lives, no other call does what this one must do alone.
+#[derive(Debug)]
+pub struct Place {
+    params: MessagesParams,
+    step: Step,
+    /// The file that holds the messages until close, where Dagster wants them all at once.
+    spool: Option<PathBuf>,
+    _lock: Option<Lock>,
+}
+
+impl Place {
+    /// The place that Dagster asks for.
+    pub fn find(loader: &ParamsLoader, step: Step) -> Result<Place, Failure> {
+        let params = loader.messages_params()?;
+        let (spool, lock) = match &params {
+            // A line of a file is one write. A report that no other of its kind may follow, and the
+            // last message, need more: what is found in the file must not change until it is sent.
+            MessagesParams::File { path, .. } => match step {
+                Step::Materialize | Step::Close => (None, Some(lock_file(path)?)),
+                Step::Open | Step::Other => (None, None),
+            },
+            MessagesParams::BufferedStream(stream) => {
+                let spool = spool_path(loader)?;
+                let lock = lock_spool(&spool, *stream, step)?;
+                (Some(spool), Some(lock))
+            }
+            // A pipe takes no more than 4,096 bytes at once.
+            MessagesParams::Stream(Stdio::Stdout) => {
+                (None, Some(Lock::take(io::stdout(), Path::new("stdout"))?))
+            }
+            MessagesParams::Stream(Stdio::Stderr) => {
+                (None, Some(Lock::take(io::stderr(), Path::new("stderr"))?))
+            }
+            _ => (None, None),
+        };
+        Ok(Place {
+            params,
+            step,
+            spool,
+            _lock: lock,
+        })
+    }
+
+    /// What was sent before.
+    pub fn history(&self) -> Result<History, Failure> {
+        let path = match (&self.spool, &self.params) {
+            (Some(spool), _) => spool,
+            (None, MessagesParams::File { path, .. }) => path,
+            // What a stream was given can't be seen.
+            _ => return Ok(History::default()),
+        };
+        match self.step {
+            Step::Materialize => Ok(History::of_all(path)?),
+            _ => History::of_end(path).map_err(|error| cant("read", path, &error)),
+        }
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> Result<Box<dyn MessageChannel>, Failure> {
+        Ok(match &self.spool {
+            Some(spool) => Box::new(FileChannel::open(spool)?),
+            None => channel::open(&self.params)?,
+        })
+    }
+
+    /// Hands over what was held until now, if anything was.
+    pub fn hand_over(&self) -> Result<(), Failure> {
+        let (Some(spool), MessagesParams::BufferedStream(stream)) = (&self.spool, &self.params)
+        else {
+            return Ok(());
+        };
+        let copy = |mut output: Box<dyn Write>| -> io::Result<()> {
+            io::copy(&mut File::open(spool)?, &mut output)?;
+            output.flush()
+        };
+        copy(match stream {
+            Stdio::Stdout => Box::new(io::stdout()),
+            Stdio::Stderr => Box::new(io::stderr()),
+        })
+        .map_err(|error| {
+            let words = format!(
+                "can't write to {stream}: {error}; the messages are still in {}",
+                spool.display()
+            );
+            Failure::new(FAILED, words)
+        })?;
+        fs::remove_file(spool).map_err(|error| cant("remove", spool, &error))
+    }
+}
+
+/// Locks the file of messages.
+fn lock_file(path: &Path) -> Result<Lock, Failure> {
+    // As the channel will: two first calls must find the same file.
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    Lock::take(opened.map_err(|error| cant("open", path, &error))?, path)
+}
+
+/// Makes the spool for `open`, and locks the one there is for anything else.
+fn lock_spool(spool: &Path, stream: Stdio, step: Step) -> Result<Lock, Failure> {
+    if step == Step::Open {
+        let created = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(spool);
+        return match created {
+            Ok(file) => Lock::take(file, spool),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Failure::new(
+                REFUSED,
+                format!(
+                    "the session is open already; if an earlier process was cut off, remove {}",
+                    spool.display()
+                ),
+            )),
+            Err(error) => Err(cant("create", spool, &error)),
+        };
+    }
+    let lock = match File::open(spool) {
+        Ok(file) => {
+            let lock = Lock::take(&file, spool)?;
+            // Whoever held it may have closed the session.
+            let links = file.metadata().map_or(0, |metadata| metadata.nlink());
+            (links > 0).then_some(lock)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(cant("open", spool, &error)),
+    };
+    lock.ok_or_else(|| {
+        let words = format!(
+            "Dagster wants the messages of this session all at once, on {stream}, when it closes: \
+             begin with `ironpipe emit open`, and end with `ironpipe emit close`"
+        );
+        Failure::new(REFUSED, words)
+    })
+}
+
+/// A path that every call in the session comes to, and nobody else can.
+fn spool_path(loader: &ParamsLoader) -> Result<PathBuf, Failure> {
+    let mut session = DefaultHasher::new();
+    loader.load_context_params()?.to_json().hash(&mut session);
+    loader.load_messages_params()?.to_json().hash(&mut session);
+    let user = geteuid();
+    let directory = std::env::temp_dir().join(format!("ironpipe-{}", user.as_raw()));
+    match DirBuilder::new().mode(0o700).create(&directory) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(cant("create", &directory, &error)),
+    }
+    let found =
+        fs::symlink_metadata(&directory).map_err(|error| cant("read", &directory, &error))?;
+    if !found.is_dir() || found.uid() != user.as_raw() || found.mode() & 0o077 != 0 {
+        let words = format!(
+            "{} must be a directory that nobody else can use; remove it, or set TMPDIR",
+            directory.display()
+        );
+        return Err(Failure::new(FAILED, words));
+    }
+    Ok(directory.join(format!("emit-{:016x}", session.finish())))
+}
+
+fn cant(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::new(FAILED, format!("can't {what} {}: {error}", path.display()))
+}
