@@ -7,7 +7,7 @@ this module gives them the official shape.
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
+from _thread import RLock, allocate_lock
 from contextlib import ExitStack
 
 from ironpipe import _ironpipe
@@ -59,11 +59,24 @@ __all__ = ["PipesContext", "open_dagster_pipes"]
 # Held while the logger is loaded and while the process forks: a child must not wait for a module
 # that a thread it does not have was loading.
 _loading = allocate_lock()
+
+# Held while a session is opened, so that of several threads one opens it and all get it. A loader
+# may ask for the session itself.
+_opening = RLock()
+
+
+def _after_fork_in_child() -> None:
+    global _opening
+    _loading.release()
+    # A thread that the child does not have may have been opening one.
+    _opening = RLock()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_loading.acquire,
         after_in_parent=_loading.release,
-        after_in_child=_loading.release,
+        after_in_child=_after_fork_in_child,
     )
 
 
@@ -93,30 +106,37 @@ def open_dagster_pipes(
         DagsterPipesError: What Dagster passed can't be read.
         OSError: The context or the channel can't be opened.
     """
-    if PipesContext.is_initialized():
-        context = PipesContext.get()
-        # The stand-in has an answer to everything, but it is never True.
-        if context.is_closed is not True:
-            return context
+    with _opening:
+        if PipesContext.is_initialized():
+            context = PipesContext.get()
+            # The stand-in has an answer to everything, but it is never True.
+            if context.is_closed is not True:
+                return context
+        context = _open(context_loader, message_writer, params_loader)
+        PipesContext.set(context)
+        return context
 
+
+def _open(
+    context_loader: ContextLoader | None,
+    message_writer: MessageWriter | None,
+    params_loader: ParamsLoader | None,
+) -> PipesContext:
     if params_loader is None:
         from ironpipe._params import PipesEnvVarParamsLoader
 
         params_loader = PipesEnvVarParamsLoader()
-    if params_loader.is_dagster_pipes_process():
-        if context_loader is None:
-            from ironpipe._loaders import PipesDefaultContextLoader
+    if not params_loader.is_dagster_pipes_process():
+        return _stand_in()
+    if context_loader is None:
+        from ironpipe._loaders import PipesDefaultContextLoader
 
-            context_loader = PipesDefaultContextLoader()
-        if message_writer is None:
-            from ironpipe._writers import PipesDefaultMessageWriter
+        context_loader = PipesDefaultContextLoader()
+    if message_writer is None:
+        from ironpipe._writers import PipesDefaultMessageWriter
 
-            message_writer = PipesDefaultMessageWriter()
-        context = PipesContext(params_loader, context_loader, message_writer)
-    else:
-        context = _stand_in()
-    PipesContext.set(context)
-    return context
+        message_writer = PipesDefaultMessageWriter()
+    return PipesContext(params_loader, context_loader, message_writer)
 
 
 def _stand_in() -> PipesContext:
@@ -128,7 +148,7 @@ def _stand_in() -> PipesContext:
         " `dagster-pipes` context or attempts to initialize `dagster-pipes` abstractions"
         " are no-ops.",
         category=DagsterPipesWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     stand_in: Any = MagicMock()
     return stand_in
