@@ -14,6 +14,9 @@ LOCKED := $(if $(CI),--locked)
 # One place for everything that is compiled, one release profile: no crate is compiled twice.
 export CARGO_TARGET_DIR := $(TARGET)
 
+# What is not built by default is checked all the same.
+FEATURES := --all-features
+
 # One interpreter in the build script's environment, whoever calls cargo: else PyO3 is built anew
 # for each of maturin, clippy and the tests.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
@@ -26,10 +29,11 @@ rust_sources := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \
 stamps        := $(VENV)/.stamps
 dev_installed := $(stamps)/dev-installed
 installed     := $(stamps)/installed
+servers       := $(stamps)/servers
 
 .PHONY: help
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- build ---------------------------------------------------------------------------------------
 
@@ -60,6 +64,13 @@ $(installed): $(rust_sources) pyproject.toml | binaries
 	PIP_QUIET=1 VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release $(LOCKED)
 	@touch $@
 
+# One resolution with the Dagster that is there: its web server is released with it.
+$(servers): pyproject.toml | $(dev_installed)
+	@tools/install-chromium
+	dagster=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("dagster"))') \
+	&& $(BIN)/python -m pip install --quiet --group servers "dagster==$$dagster"
+	@touch $@
+
 .PHONY: wheel
 wheel: $(dev_installed) ## a wheel with the extension and the command, in dist/
 	@tools/check-rust
@@ -81,18 +92,27 @@ test: lint test-rust test-python types docs bench-short ## all checks; what a ch
 .PHONY: test-rust
 test-rust: $(dev_installed) ## the Rust tests and benches (on little data), in the profile of `build`
 	@tools/check-rust
-	BENCH_SHORT=1 $(CARGO) test --release $(LOCKED) --all-targets
-	$(CARGO) test --release $(LOCKED) --doc
+	BENCH_SHORT=1 $(CARGO) test --release $(LOCKED) $(FEATURES) --all-targets
+	$(CARGO) test --release $(LOCKED) $(FEATURES) --doc
 
 .PHONY: test-python
 test-python: build ## the Python tests
 	$(BIN)/python -m pytest -q
 
+.PHONY: test-servers
+test-servers: build $(servers) ## what needs servers and a browser; installs those
+	$(BIN)/python -m pytest -q -m servers
+
+.PHONY: publish-check
+publish-check: $(dev_installed) ## whether the crates could be published as they are
+	@tools/check-rust
+	$(CARGO) publish --dry-run --allow-dirty $(LOCKED) -p ironpipe -p ironpipe-cli
+
 .PHONY: lint
 lint: $(dev_installed) ## formatting and lints of both languages
 	@tools/check-rust
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --release $(LOCKED) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release $(LOCKED) --workspace $(FEATURES) --all-targets -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
@@ -103,7 +123,7 @@ types: build ## pyright, and the extension's stub against the extension
 
 .PHONY: docs
 docs: $(dev_installed) ## the API documentation of the Rust crates
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release $(LOCKED) --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release $(LOCKED) --workspace $(FEATURES) --no-deps --quiet
 
 .PHONY: format
 format: $(dev_installed) ## format everything
@@ -123,11 +143,11 @@ bench-short: build ## the Python benches on little data, so that they never rot
 	BENCH_SHORT=1 $(BIN)/python -m pytest benches -q --benchmark-quiet
 
 .PHONY: losses
-losses: build ## what the official client loses and ours does not, as a table
+losses: build ## what the official client loses and ours does not, row by row
 	@PYTHONPATH=tests $(BIN)/python benches/losses.py
 
 .PHONY: soak
-soak: build ## what takes long: a million mutated lines, gigabytes followed
+soak: build ## what takes long: millions of lines, gigabytes, twenty runs in a row
 	$(BIN)/python -m pytest -q -m soak --timeout=7200
 
 # --- tidy ----------------------------------------------------------------------------------------

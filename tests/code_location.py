@@ -9,6 +9,7 @@ import dagster as dg
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from dagster_harness import command
 from ironpipe.dagster import PipesSubprocessClient
 from reporting import check, custom, invoke, materialize
 
@@ -83,6 +84,18 @@ def fan_out_in_process() -> None:
     load_all()
 
 
+@dg.op
+def lose(context: dg.OpExecutionContext, pipes: PipesSubprocessClient) -> None:
+    """A process that misbehaves."""
+    pipes.run(context=context, command=command("misbehave.py", "not-json"))
+
+
+@dg.job
+def lossy() -> None:
+    """A run that is red."""
+    lose()
+
+
 all_assets: Any = dg.define_asset_job("all_assets", [orders, gated])
 
 
@@ -103,7 +116,7 @@ def arrivals(context: dg.SensorEvaluationContext) -> dg.SensorResult:
 
 defs = dg.Definitions(
     assets=[orders, gated],
-    jobs=[all_assets, fan_out, fan_out_in_process],
+    jobs=[all_assets, fan_out, fan_out_in_process, lossy],
     schedules=[nightly],
     sensors=[arrivals],
     resources={"pipes": PipesSubprocessClient()},
