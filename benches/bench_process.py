@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ironpipe
-from binaries import FERRIS_SAYS
+from binaries import FERRIS_SAYS, example
 from side_by_side import SHORT, Row
 
 ROUNDS = 2 if SHORT else 25
+
+# What the example `three_messages` reports, by the official client.
+OFFICIAL_THREE = """
+from dagster_pipes import open_dagster_pipes
+with open_dagster_pipes() as pipes:
+    pipes.log.info("counting rows")
+    pipes.report_asset_check("has_rows", passed=True, metadata={"rows": 120})
+    pipes.report_asset_materialization(metadata={"rows": 120})
+"""
 
 # What ferris_says reports, by the official client.
 OFFICIAL_FERRIS = """
@@ -102,32 +113,104 @@ def bench_import(
     )
 
 
-def bench_open_to_close(benchmark: Any, rows: list[Row]) -> None:
-    """A whole process: the Rust one, and one that imports dagster_pipes for the same messages."""
+@pytest.mark.parametrize(
+    ("name", "official", "ours", "messages", "floor", "goal"),
+    [
+        (
+            "open-to-close",
+            OFFICIAL_THREE,
+            lambda: [str(example("three_messages"))],
+            3,
+            "20x",
+            "50x",
+        ),
+        ("ferris", OFFICIAL_FERRIS, lambda: [str(FERRIS_SAYS), "what you want"], 5, "", ""),
+    ],
+)
+def bench_open_to_close(
+    benchmark: Any,
+    rows: list[Row],
+    name: str,
+    official: str,
+    ours: Callable[[], list[str]],
+    messages: int,
+    floor: str,
+    goal: str,
+) -> None:
+    """A whole process: a Rust one, and one that imports dagster_pipes for the same messages."""
     theirs: list[float] = []
     own: list[float] = []
+    command = ours()
 
     def hosted(command: list[str]) -> float:
         with ironpipe.open_session(asset_keys=["ferris"]) as session:
             time = timed(command, session.env)
             session.finish()
             delivered = sum(1 for _ in session.reader)
-        assert delivered == 7
+        assert delivered == messages + 2  # Opened and closed.
         return time
 
     def turn() -> None:
-        theirs.append(hosted(python(OFFICIAL_FERRIS)))
-        own.append(hosted([str(FERRIS_SAYS), "what you want"]))
+        theirs.append(hosted(python(official)))
+        own.append(hosted(command))
 
-    benchmark.name = "process/open-to-close"
+    benchmark.name = f"process/{name}"
     benchmark.pedantic(turn, rounds=ROUNDS)
     rows.append(
         Row(
-            "process/open-to-close",
+            f"process/{name}",
             f"{statistics.median(theirs) * 1e3:.1f} ms",
             f"{statistics.median(own) * 1e3:.1f} ms",
             statistics.median(t / o for t, o in zip(theirs, own, strict=True)),
-            "20x",
-            "50x",
+            floor,
+            goal,
+        )
+    )
+
+
+# How long the last call takes, in seconds, on the stdout that the session gives back.
+CLOSE = """
+import time
+from {package} import open_dagster_pipes
+pipes = open_dagster_pipes()
+print("captured")
+start = time.perf_counter()
+pipes.close()
+print(time.perf_counter() - start)
+"""
+
+
+def bench_close(benchmark: Any, rows: list[Row], tmp_path: Path) -> None:
+    """Closing a session that captures stdout and stderr; the official client takes seconds."""
+    times: dict[str, list[float]] = {"dagster_pipes": [], "ironpipe": []}
+    env = {
+        "DAGSTER_PIPES_CONTEXT": ironpipe.encode_param({"data": {"extras": {}}}),
+        "DAGSTER_PIPES_MESSAGES": ironpipe.encode_param(
+            {"path": str(tmp_path / "messages"), "include_stdio_in_messages": True}
+        ),
+    }
+
+    def turn() -> None:
+        for package, into in times.items():
+            done = subprocess.run(
+                python(CLOSE.format(package=package)),
+                env={**os.environ, **env},
+                check=True,
+                stdout=subprocess.PIPE,
+                timeout=60,
+            )
+            into.append(float(done.stdout.split()[-1]))
+
+    benchmark.name = "close/captured-stdio"
+    benchmark.pedantic(turn, rounds=1 if SHORT else 5)
+    theirs, own = (statistics.median(taken) * 1e3 for taken in times.values())
+    rows.append(
+        Row(
+            "close/captured-stdio",
+            f"{theirs:.0f} ms",
+            f"{own:.1f} ms",
+            theirs / own,
+            "100 ms",
+            "20 ms",
         )
     )

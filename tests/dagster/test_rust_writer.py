@@ -1,7 +1,5 @@
 """What a Rust process sends is what Dagster stores, through the official reader and ours."""
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,9 +7,8 @@ import pytest
 from dagster import MetadataValue
 
 import ironpipe.dagster
+from binaries import example
 from dagster_harness import run
-
-ROOT = Path(__file__).parent.parent.parent
 
 COLUMN = dg.TableColumn(
     name="n",
@@ -46,16 +43,7 @@ METADATA = {
 
 @pytest.fixture(scope="module")
 def program() -> str:
-    build = ["cargo", "build", "--release", "--quiet", "--package=ironpipe", "--example=everything"]
-    built = subprocess.run(
-        [*build, "--message-format=json"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    (executable,) = [
-        line.partition('"executable":"')[2].partition('"')[0]
-        for line in built.stdout.splitlines()
-        if '"executable":"' in line
-    ]
-    return executable
+    return str(example("everything"))
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@
 mod loader;
 mod params;
 
-use std::io::Write as _;
-
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use flate2::{Compression, Decompress, FlushDecompress, Status, write::ZlibEncoder};
+use miniz_oxide::deflate::compress_to_vec_zlib;
+use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
 
 pub use loader::ParamsLoader;
 pub use params::{ContextParams, MessagesParams, Stdio};
@@ -40,13 +39,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// assert_eq!(decode_param(&value).unwrap(), r#"{"path": "/tmp/x"}"#);
 /// ```
 pub fn encode_param(json: &str) -> String {
-    let mut packer = ZlibEncoder::new(Vec::new(), Compression::new(6));
-    // Writing to a Vec can't fail.
-    let packed = packer
-        .write_all(json.as_bytes())
-        .and_then(|()| packer.finish())
-        .unwrap_or_default();
-    BASE64.encode(packed)
+    BASE64.encode(compress_to_vec_zlib(json.as_bytes(), 6))
 }
 
 /// Unpacks a bootstrap value of at most [`MAX_PARAM_BYTES`] to JSON text, which is not parsed here.
@@ -84,29 +77,16 @@ fn unpack(packed: &[u8], max_bytes: usize) -> Result<Vec<u8>, String> {
     if packed.starts_with(&[0x1F, 0x8B]) {
         return Err("is packed with gzip; Pipes wants zlib".into());
     }
-    let mut unpacker = Decompress::new(true);
-    let mut json = Vec::with_capacity(packed.len().saturating_mul(4).clamp(1024, 1 << 16));
-    loop {
-        let rest = &packed[unpacker.total_in() as usize..];
-        let before = (unpacker.total_in(), json.len());
-        let status = unpacker
-            .decompress_vec(rest, &mut json, FlushDecompress::None)
-            .map_err(|error| format!("is base64, but not of a zlib stream: {error}"))?;
-        if json.len() > max_bytes {
-            return Err(format!(
-                "unpacks to more than the limit of {max_bytes} bytes; raise `max_param_bytes` to \
-                 allow it"
-            ));
+    decompress_to_vec_zlib_with_limit(packed, max_bytes).map_err(|error| match error.status {
+        TINFLStatus::HasMoreOutput => format!(
+            "unpacks to more than the limit of {max_bytes} bytes; raise `max_param_bytes` to allow \
+             it"
+        ),
+        TINFLStatus::NeedsMoreInput | TINFLStatus::FailedCannotMakeProgress => {
+            "is cut off: its zlib stream has no end".into()
         }
-        if status == Status::StreamEnd {
-            return Ok(json);
-        }
-        if json.len() < json.capacity() && before == (unpacker.total_in(), json.len()) {
-            return Err("is cut off: its zlib stream has no end".into());
-        }
-        // At most twice the limit is ever asked for.
-        json.reserve(json.len().max(1024));
-    }
+        _ => "is base64, but not of a zlib stream".into(),
+    })
 }
 
 #[cfg(test)]
@@ -140,10 +120,8 @@ mod tests {
     #[test]
     fn any_zlib_level() {
         for level in 0..=9 {
-            let mut packer = ZlibEncoder::new(Vec::new(), Compression::new(level));
             let text = "{\"data\":{}}".repeat(10_000);
-            packer.write_all(text.as_bytes()).unwrap();
-            let value = BASE64.encode(packer.finish().unwrap());
+            let value = BASE64.encode(compress_to_vec_zlib(text.as_bytes(), level));
             assert_eq!(decode_param(&value).unwrap(), text);
         }
     }
@@ -162,9 +140,8 @@ mod tests {
         let mut wrong_sum = packed.clone();
         *wrong_sum.last_mut().unwrap() ^= 1;
         assert!(reason(&BASE64.encode(wrong_sum)).contains("zlib"));
-        let mut packer = ZlibEncoder::new(Vec::new(), Compression::new(6));
-        packer.write_all(b"\"\xff\"").unwrap();
-        assert!(reason(&BASE64.encode(packer.finish().unwrap())).contains("UTF-8"));
+        let packed = compress_to_vec_zlib(b"\"\xff\"", 6);
+        assert!(reason(&BASE64.encode(packed)).contains("UTF-8"));
     }
 
     #[test]
