@@ -195,6 +195,21 @@ def test_the_official_base_loses_nothing_in_our_client_that_it_hands_over(
     assert "missing from writer handmade: 2-3" in stored.failure()
 
 
+@pytest.mark.parametrize("kind", ["file", "temp"])
+def test_a_line_over_the_limit_is_set_aside(
+    kind: str, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    reader = {
+        "file": ours.PipesFileMessageReader(str(tmp_path / "messages"), max_line=1000),
+        "temp": ours.PipesTempFileMessageReader(max_line=1000),
+    }[kind]
+    client = PipesSubprocessClient(message_reader=reader)
+    stored = run_command(client, command("official_big.py", "2", "1000"), instance=instance)
+    assert not stored.success
+    assert "2 lines rejected" in stored.failure()
+    assert "raise `max_line` to read it" in stored.failure()
+
+
 # --- the other bases -----------------------------------------------------------------------------
 
 

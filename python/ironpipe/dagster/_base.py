@@ -13,6 +13,8 @@ from ._handler import find_handler
 from ._intake import GuardedHandler
 from ._policy import OnIncomplete
 
+MAX_LINE = 256 * 1024 * 1024
+
 ReadMessages: TypeAlias = Callable[
     [Any, dagster.PipesMessageHandler], AbstractContextManager[PipesParams]
 ]
@@ -28,6 +30,10 @@ class PipesMessageReader(dagster.PipesMessageReader):
     """
 
     _on_incomplete: OnIncomplete | None = None
+
+    max_line: int = MAX_LINE
+    """The longest line that is read, in bytes; a longer one is set aside. It may be set on a reader
+    or on a class."""
 
     def __init_subclass__(cls, *, delivers: bool = False, **kwargs: Any) -> None:
         """Guards a ``read_messages`` of the class's own.

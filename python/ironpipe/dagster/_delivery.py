@@ -194,6 +194,7 @@ def follow(
     path: str,
     handler: dagster.PipesMessageHandler,
     on_incomplete: OnIncomplete | None,
+    max_line: int,
 ) -> Generator[None, None, None]:
     """Hands over the messages of a file while the block runs, and the rest at its end.
 
@@ -202,12 +203,13 @@ def follow(
         path: The file.
         handler: Takes the messages.
         on_incomplete: What a loss does where nobody else says so.
+        max_line: The longest line that is read, in bytes.
 
     Raises:
         MessagesLostError: The handler is not one of ours, and messages were lost.
     """
     with Delivery(reader, handler, on_incomplete) as delivery:
-        messages = ironpipe.tail_messages(path, until_closed=False)
+        messages = ironpipe.tail_messages(path, until_closed=False, max_line=max_line)
 
         def arriving() -> Generator[AnyMessage, None, None]:
             while (message := messages.next(delivery.patience)) is not None:

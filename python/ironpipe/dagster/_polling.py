@@ -52,7 +52,9 @@ class Polling:
         self._delivery = delivery
         self._params = params
         self._context = context
-        self._decoder = ironpipe.MessageDecoder(shared=reader.shares_channel)
+        self._decoder = ironpipe.MessageDecoder(
+            shared=reader.shares_channel, max_line=reader.max_line
+        )
         # Log readers get this one, as from the official reader.
         self._closed = threading.Event()
         self._abandoned = threading.Event()

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster
 from dagster_pipes import PipesDefaultMessageWriter, PipesParams
 
-from ._base import PipesMessageReader
+from ._base import MAX_LINE, PipesMessageReader
 from ._delivery import follow
 from ._policy import OnIncomplete, check_on_incomplete
 
@@ -29,6 +29,8 @@ class PipesFileMessageReader(PipesMessageReader, dagster.PipesFileMessageReader,
         on_incomplete: What to do where messages were lost, in sessions that do not say so
             themselves. By default the environment variable ``IRONPIPE_ON_INCOMPLETE`` decides,
             else ``"fail"``.
+        max_line: The longest line that is read, in bytes. A longer one is set aside and fails the
+            step.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class PipesFileMessageReader(PipesMessageReader, dagster.PipesFileMessageReader,
         cleanup_file: bool = True,
         *,
         on_incomplete: OnIncomplete | None = None,
+        max_line: int = MAX_LINE,
     ):
         super().__init__(path, include_stdio_in_messages, cleanup_file)
         self._on_incomplete = check_on_incomplete(on_incomplete)
+        self.max_line = max_line
 
     @contextmanager
     def read_messages(
@@ -64,7 +68,7 @@ class PipesFileMessageReader(PipesMessageReader, dagster.PipesFileMessageReader,
         path = Path(self._path)
         path.write_bytes(b"")
         try:
-            with follow(self, self._path, handler, self._on_incomplete):
+            with follow(self, self._path, handler, self._on_incomplete, self.max_line):
                 yield _params(self._path, self._include_stdio_in_messages)
         finally:
             if self._cleanup_file:
@@ -84,6 +88,8 @@ class PipesTempFileMessageReader(
         on_incomplete: What to do where messages were lost, in sessions that do not say so
             themselves. By default the environment variable ``IRONPIPE_ON_INCOMPLETE`` decides,
             else ``"fail"``.
+        max_line: The longest line that is read, in bytes. A longer one is set aside and fails the
+            step.
     """
 
     def __init__(
@@ -91,9 +97,11 @@ class PipesTempFileMessageReader(
         include_stdio_in_messages: bool = False,
         *,
         on_incomplete: OnIncomplete | None = None,
+        max_line: int = MAX_LINE,
     ):
         super().__init__(include_stdio_in_messages)
         self._on_incomplete = check_on_incomplete(on_incomplete)
+        self.max_line = max_line
 
     @contextmanager
     def read_messages(
@@ -115,7 +123,7 @@ class PipesTempFileMessageReader(
         with tempfile.TemporaryDirectory(prefix="ironpipe-") as directory:
             path = str(Path(directory, _MESSAGES_FILENAME))
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            with follow(self, path, handler, self._on_incomplete):
+            with follow(self, path, handler, self._on_incomplete, self.max_line):
                 yield _params(path, self._include_stdio_in_messages)
 
 

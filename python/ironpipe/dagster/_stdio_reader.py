@@ -92,7 +92,7 @@ class StdioMessageReader(PipesMessageReader, delivers=True):
         if self._buffered:
             key = PipesDefaultMessageWriter.BUFFERED_STDIO_KEY
         with Delivery(self, handler, self.on_incomplete) as delivery:
-            sink = StreamSink(self._stream, delivery)
+            sink = StreamSink(self._stream, delivery, max_line=self.max_line)
             with self._lock:
                 self._sinks.append(sink)
             ours = find_handler(handler)
@@ -157,12 +157,13 @@ class StreamSink:
     Args:
         stream: Which stream it is for.
         delivery: Takes the messages.
+        max_line: The longest line that is read, in bytes.
     """
 
-    def __init__(self, stream: StreamName, delivery: Delivery) -> None:
+    def __init__(self, stream: StreamName, delivery: Delivery, *, max_line: int) -> None:
         self.stream: StreamName = stream
         self._delivery = delivery
-        self._decoder = ironpipe.MessageDecoder(shared=True)
+        self._decoder = ironpipe.MessageDecoder(shared=True, max_line=max_line)
         self._lock = threading.Lock()
         self._ended = False
         self._forward: Callable[[bytes], object] | None = None
