@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -107,7 +107,7 @@ class StdioMessageReader(PipesMessageReader, delivers=True):
 
     def consume(
         self,
-        stream: IO[bytes],
+        stream: IO[bytes] | Iterable[bytes],
         *,
         session: dagster.PipesSession | None = None,
         forward: Callable[[bytes], object] | None = None,
@@ -115,7 +115,8 @@ class StdioMessageReader(PipesMessageReader, delivers=True):
         """Reads a stream of the process to its end.
 
         Args:
-            stream: Its stdout or stderr: a pipe, or the log of a container.
+            stream: Its stdout or stderr: a pipe, or pieces of it, cut anywhere, as the API of a
+                container host gives them.
             session: The session of that process. Needed only while the reader has several.
             forward: Takes the ordinary output. By default it goes where the output of this process
                 goes: in a run, to the compute logs.
@@ -125,8 +126,7 @@ class StdioMessageReader(PipesMessageReader, delivers=True):
         """
         sink = self._sink_of(session)
         forward = forward or sink.default_forward()
-        read = getattr(stream, "read1", stream.read)
-        while data := read(_BLOCK):
+        for data in _pieces(stream):
             sink.feed(data, forward)
 
     def no_messages_debug_text(self) -> str:
@@ -149,6 +149,12 @@ class StdioMessageReader(PipesMessageReader, delivers=True):
                 + (", and there are several: say which, with `session=`." if sinks else ".")
             )
         return sinks[0]
+
+
+def _pieces(stream: IO[bytes] | Iterable[bytes]) -> Iterable[bytes]:
+    # `read1` gives what is there; iterating over a pipe would wait for whole lines.
+    read = getattr(stream, "read1", None)
+    return stream if read is None else iter(lambda: read(_BLOCK), b"")
 
 
 class StreamSink:
