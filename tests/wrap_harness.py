@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +58,17 @@ def wrap(
 
 
 @contextmanager
-def wrapping(*args: str | Path, **options: Any) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
-    """Starts a program wrapped; gives the process and the session, whose reader follows it."""
+def wrapping(
+    *args: str | Path, before: Sequence[str] = (), **options: Any
+) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
+    """Starts a program wrapped; gives the process and the session, whose reader follows it.
+
+    ``before`` is a command that starts the command that follows it.
+    """
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with open_session(asset_keys=["a"]) as session:
         process = subprocess.Popen(
-            [IRONPIPE, "wrap", *args], env={**ENV, **session.env}, **{**pipes, **options}
+            [*before, IRONPIPE, "wrap", *args], env={**ENV, **session.env}, **{**pipes, **options}
         )
         with process:
             try:

@@ -343,6 +343,34 @@ if name == "parent":
         assert {text for _, text in rest(session)} == {"parent saw 1", "child saw 1"}
 
 
+def test_at_a_terminal_a_person_can_type_and_ctrl_c_counts_once() -> None:
+    code = """
+import signal
+seen = []
+def note(number, frame):
+    seen.append(number)
+    print("got", len(seen))
+signal.signal(signal.SIGINT, note)
+print("ready")
+print("read", input(), len(seen))
+"""
+    terminal = python(
+        "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    )
+    with wrapping("--", *python(code), before=terminal) as (process, session):
+        arriving = logs(session)
+        assert process.stdin
+        assert next(arriving) == (INFO, "ready")
+        process.stdin.write(b"\x03")
+        process.stdin.flush()
+        assert next(arriving) == (INFO, "got 1")
+        process.stdin.write(b"words\n")
+        process.stdin.flush()
+        assert next(arriving) == (INFO, "read words 1")
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+
+
 def test_ended_by_a_signal_it_still_closes() -> None:
     with wrapping("--", "sleep", "600", start_new_session=True) as (process, session):
         next(iter(session.reader))  # opened

@@ -189,9 +189,31 @@ fn line(bytes: &[u8], cut: u64) -> Line {
     let text = String::from_utf8_lossy(bytes);
     Line {
         replaced: matches!(text, std::borrow::Cow::Owned(_)),
-        text: strip_str(&text).to_string(),
+        text: match text.contains(BACKSPACE) {
+            true => typed_over(&text),
+            false => strip_str(&text).to_string(),
+        },
         cut,
     }
+}
+
+const BACKSPACE: char = '\u{8}';
+
+/// What is left to see where the cursor went back, as spinners do it.
+fn typed_over(text: &str) -> String {
+    let mut shown = Vec::new();
+    let mut cursor: usize = 0;
+    for (i, part) in text.split(BACKSPACE).enumerate() {
+        cursor = cursor.saturating_sub(usize::from(i > 0));
+        for letter in strip_str(part).to_string().chars() {
+            match shown.get_mut(cursor) {
+                Some(place) => *place = letter,
+                None => shown.push(letter),
+            }
+            cursor += 1;
+        }
+    }
+    shown.into_iter().collect()
 }
 
 /// How many bytes from the start end with a whole character, or with what is none at all.

@@ -49,6 +49,11 @@ fn lines_and_their_states() {
         ),
         (b"\x1b]0;title\x07text\n", &["text"]),
         (b"bell\x07 nul\x00 back\x08\n", &["bell nul back"]),
+        (
+            b"building ... -\x08 \x08\\\x08 \x08\x1b[32mdone\x1b[m\n",
+            &["building ... done"],
+        ),
+        (b"\x08\x08ab\x08c\n", &["ac"]),
         ("é\x1b[1m€😀\n".as_bytes(), &["é€😀"]),
         (b"a\xffb\n", &["a\u{FFFD}b"]),
     ] {
