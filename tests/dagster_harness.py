@@ -137,9 +137,18 @@ def what_the_process_said(stored: Stored) -> list[tuple[object, ...]]:
 
 
 def run_partition(
-    client: dg.PipesSubprocessClient, script: str, *args: str
+    client: dg.PipesSubprocessClient,
+    *script: str,
+    argv: Sequence[str] | None = None,
+    env: dict[str, str] | None = None,
 ) -> tuple[Stored, list[Any]]:
     """Materializes a partition of an asset with two checks by one of our processes.
+
+    Args:
+        client: Launches it.
+        script: One of our scripts and its arguments.
+        argv: Any command instead.
+        env: What is different in its environment.
 
     Returns:
         What was stored, and the payloads of its custom messages.
@@ -154,8 +163,12 @@ def run_partition(
         check_specs=[dg.AssetCheckSpec(name, asset=["p", "a"]) for name in ("plain", "full")],
     )
     def definition(context: dg.AssetExecutionContext):  # Dagster reads the return type.
-        argv = command(script, *args)
-        invocation = client.run(context=context, command=argv, extras={"limit": [1, {"é": None}]})
+        invocation = client.run(
+            context=context,
+            command=argv or command(*script),
+            env=env,
+            extras={"limit": [1, {"é": None}]},
+        )
         payloads.extend(invocation.get_custom_messages())
         return tuple(invocation.get_results())
 

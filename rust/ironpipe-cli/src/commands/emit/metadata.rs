@@ -163,7 +163,8 @@ mod tests {
 
     fn one(entry: &str) -> String {
         let json = read(&[entry]).unwrap();
-        json[..json.len() - 1].split_once(':').unwrap().1.to_owned()
+        let (_, value) = json[..json.len() - 1].split_once("\":{").unwrap();
+        format!("{{{value}")
     }
 
     #[test]
@@ -216,7 +217,7 @@ mod tests {
         for (entry, part) in [
             ("rows", "it takes LABEL=VALUE"),
             ("=1", "it has no label"),
-            ("k:integer=1", "did you mean \"int\"?"),
+            ("k:Int=1", "did you mean \"int\"?"),
             ("k:int=x", "is not JSON"),
             ("k:int=1.5", "takes an integer"),
             ("k:json=1", "takes an object"),

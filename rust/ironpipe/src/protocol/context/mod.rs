@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use serde::{Serialize, Serializer};
+
 use super::bootstrap::ContextParams;
 use super::scan::Kind;
 use super::value::Value;
@@ -24,7 +26,7 @@ pub struct ContextData {
 }
 
 /// Two partition keys, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PartitionKeyRange<'a> {
     /// The first key.
     pub start: &'a str,
@@ -33,7 +35,7 @@ pub struct PartitionKeyRange<'a> {
 }
 
 /// The time of partitions, as ISO 8601 text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TimeWindow<'a> {
     /// The start, included.
     pub start: &'a str,
@@ -42,11 +44,12 @@ pub struct TimeWindow<'a> {
 }
 
 /// What the current data of an asset was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DataProvenance<'a> {
     /// The version of the code.
     pub code_version: &'a str,
     /// The version of each input, by its asset key.
+    #[serde(serialize_with = "as_map")]
     pub input_data_versions: Vec<(&'a str, &'a str)>,
     /// Whether the version was given by the user.
     pub is_user_provided: bool,
@@ -465,6 +468,10 @@ fn python_list(keys: &[Value]) -> String {
         })
         .collect();
     format!("[{}]", quoted.join(", "))
+}
+
+fn as_map<S: Serializer>(pairs: &[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().copied())
 }
 
 fn refused(text: String) -> Error {
