@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -198,7 +199,7 @@ def test_after_close(session: Session) -> None:
 
 def test_another_writer_that_closes_is_none_of_its_business(session: Session) -> None:
     program = "from ironpipe import open_dagster_pipes as o\nwith o() as p: p.log.info('x')"
-    subprocess.run([os.sys.executable, "-c", program], env=session.env, check=True)
+    subprocess.run([sys.executable, "-c", program], env=session.env, check=True)
     assert session.emit("log", "y").returncode == 0
     assert len(session.sent()) == 4
 

@@ -31,24 +31,15 @@ impl Place {
     pub fn find(loader: &ParamsLoader, step: Step) -> Result<Place, Failure> {
         let params = loader.messages_params()?;
         let (spool, lock) = match &params {
-            // A line of a file is one write. A report that no other of its kind may follow, and the
-            // last message, need more: what is found in the file must not change until it is sent.
-            MessagesParams::File { path, .. } => match step {
-                Step::Materialize | Step::Close => (None, Some(lock_file(path)?)),
-                Step::Open | Step::Other => (None, None),
-            },
+            // What is found in the file must not change until the message is sent, nor may a line of
+            // another call be seen half written.
+            MessagesParams::File { path, .. } => (None, Some(lock_file(path)?)),
             MessagesParams::BufferedStream(stream) => {
                 let spool = spool_path(loader)?;
                 let lock = lock_spool(&spool, *stream, step)?;
                 (Some(spool), Some(lock))
             }
-            // A pipe takes no more than 4,096 bytes at once.
-            MessagesParams::Stream(Stdio::Stdout) => {
-                (None, Some(Lock::take(io::stdout(), Path::new("stdout"))?))
-            }
-            MessagesParams::Stream(Stdio::Stderr) => {
-                (None, Some(Lock::take(io::stderr(), Path::new("stderr"))?))
-            }
+            MessagesParams::Stream(stream) => (None, lock_stream(*stream)?),
             _ => (None, None),
         };
         Ok(Place {
@@ -111,6 +102,21 @@ fn lock_file(path: &Path) -> Result<Lock, Failure> {
     // As the channel will: two first calls must find the same file.
     let opened = OpenOptions::new().append(true).create(true).open(path);
     Lock::take(opened.map_err(|error| cant("open", path, &error))?, path)
+}
+
+/// Locks a stream: a pipe takes no more than 4,096 bytes at once.
+///
+/// The stream is the same for all calls, and its lock would be, too. So it is opened once more, which
+/// not every stream can be.
+fn lock_stream(stream: Stdio) -> Result<Option<Lock>, Failure> {
+    let path = Path::new(match stream {
+        Stdio::Stdout => "/dev/fd/1",
+        Stdio::Stderr => "/dev/fd/2",
+    });
+    match OpenOptions::new().append(true).open(path) {
+        Ok(file) => Ok(Some(Lock::take(file, path)?)),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Makes the spool for `open`, and locks the one there is for anything else.
