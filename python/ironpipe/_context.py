@@ -231,6 +231,7 @@ class PipesContext:
             exc: What went wrong, if anything did; see :class:`PipesException`.
 
         Raises:
+            DagsterPipesError: Dagster would refuse ``exc``. The session stays open.
             OSError: The message can't be written. The session is closed all the same.
         """
         if self._engine.is_closed:
@@ -238,10 +239,15 @@ class PipesContext:
         # Each step is done, whichever fails before it: what was printed is sent, then the last
         # message, then the channel closes.
         with ExitStack() as steps:
-            steps.callback(self._io_stack.close)
+            steps.callback(self._leave)
             steps.callback(self._engine.close, exc)
             for stop in self._captures:
                 steps.callback(stop)
+
+    def _leave(self) -> None:
+        # With an exception that Dagster would refuse, the session stays open.
+        if self._engine.is_closed:
+            self._io_stack.close()
 
     @property
     def is_closed(self) -> bool:

@@ -158,6 +158,11 @@ UNSENT: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "severity": (lambda p: p.report_asset_check("c", True, "FATAL"), "severity"),
     "stream": (lambda p: p.log_external_stream("stdin", "x"), "stream"),
+    "stream type": (lambda p: p.log_external_stream(1, "x"), "parameter `stream` of"),
+    "text type": (lambda p: p.log_external_stream("stdout", b"x"), "parameter `text` of"),
+    "extras type": (lambda p: p.log_external_stream("stdout", "x", [1]), "parameter `extras` of"),
+    "severity type": (lambda p: p.report_asset_check("c", True, None), "parameter `severity` of"),
+    "exception": (lambda p: p.close({"message": "m"}), "parameter `exc` of"),
 }
 
 

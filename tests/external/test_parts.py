@@ -201,7 +201,7 @@ def test_our_parts_in_the_official_session(tmp_path: Path) -> None:
         ({"method": "log", "params": {"message": {1}}}, "NotJsonError", "params.message"),
         ({"method": "log"}, "KeyError", "params"),
         ({"params": {}}, "KeyError", "method"),
-        ("closed", "TypeError", ""),
+        ("closed", "TypeError", "Mapping"),
     ],
 )
 def test_what_dagster_would_refuse_is_not_written(
@@ -252,6 +252,23 @@ def test_the_default_writer_on_streams(
     captured = capsys.readouterr()
     text = getattr(captured, "out" if stream == "stdout" else "err")
     assert '"opened"' in text
+
+
+def test_a_session_that_could_not_be_closed_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    class Buffered(Params):
+        def load_messages_params(self) -> Any:
+            return {"buffered_stdio": "stdout"}
+
+    writer = ironpipe.PipesDefaultMessageWriter()
+    pipes = ironpipe.PipesContext(Buffered(), Loader(), writer)
+    with pytest.raises(ironpipe.DagsterPipesError, match="`stack` is missing"):
+        pipes.close({"message": "m"})  # type: ignore[typeddict-item]
+    assert not pipes.is_closed
+    pipes.log.info("goes on")
+    pipes.close()
+    lines = capsys.readouterr().out.splitlines()
+    methods = [ironpipe.decode_message(line.encode()).method for line in lines]
+    assert methods == ["opened", "log", "closed"]
 
 
 @pytest.mark.parametrize("params", [{"stdio": "stdin"}, {"bucket": "secret"}, {"path": 1}, {}])

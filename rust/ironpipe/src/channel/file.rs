@@ -163,6 +163,20 @@ fn too_large() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_removed_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("messages");
+        let mut channel = FileChannel::open(&path).unwrap();
+        channel.write_line(b"here\n").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let gone = std::iter::repeat_with(|| channel.write_line(b"gone\n"));
+        let error = gone.take(1_000_000).find_map(io::Result::err).unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(channel.close().unwrap_err().kind(), ErrorKind::NotFound);
+    }
     use std::sync::Barrier;
 
     fn content(path: &Path) -> String {
