@@ -132,7 +132,8 @@ impl Context {
         value: &Bound<'py, PyAny>,
         method: &str,
     ) -> PyResult<Option<Metadata<'py>>> {
-        Metadata::take(value, method, self.takes_any_value())
+        let keep = matches!(self.sink, Sink::Python { .. });
+        Metadata::take(value, method, keep, self.takes_any_value())
     }
 
     fn takes_any_value(&self) -> bool {

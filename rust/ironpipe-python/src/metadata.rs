@@ -31,12 +31,13 @@ struct Entry<'py> {
 impl<'py> Metadata<'py> {
     /// Takes metadata as it is given; none where there is nothing in it.
     ///
-    /// `for_python` keeps what a channel of the user's is handed, and lets it have values that are
-    /// not JSON: that channel may have a way of its own to write them.
+    /// `keep` keeps what a channel of the user's is handed. `any_value` lets it have values that
+    /// are not JSON: that channel may have a way of its own to write them.
     pub fn take(
         value: &Bound<'py, PyAny>,
         method: &str,
-        for_python: bool,
+        keep: bool,
+        any_value: bool,
     ) -> PyResult<Option<Metadata<'py>>> {
         if !value.is_truthy()? {
             return Ok(None);
@@ -50,10 +51,10 @@ impl<'py> Metadata<'py> {
         for (key, value) in entries(dict)? {
             let entry = Entry::take(key, value, method)?;
             match entry.encode(&mut checked, method) {
-                Err(error) if for_python && is_not_json(dict.py(), &error) => is_json = false,
+                Err(error) if any_value && is_not_json(dict.py(), &error) => is_json = false,
                 encoded => encoded?,
             }
-            if for_python {
+            if keep {
                 kept.push(entry);
             }
         }
