@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -157,6 +158,61 @@ def test_params_that_fit_nowhere_are_named(instance: dg.DagsterInstance) -> None
     assert "DAGSTER_PIPES_CONTEXT would be" in stored.failure()
     assert "131,071" in stored.failure()
     assert "secret_place" in stored.failure()
+
+
+def test_the_file_of_a_large_context_is_private(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    # It says how the context came, and who may read it.
+    code = (
+        "import base64, json, os, sys, zlib\n"
+        "params = zlib.decompress(base64.b64decode(os.environ['DAGSTER_PIPES_CONTEXT']))\n"
+        "path = json.loads(params)['path']\n"
+        "modes = [os.stat(p).st_mode & 0o777 for p in (path, os.path.dirname(path))]\n"
+        "json.dump([path, *modes], open(sys.argv[1], 'w'))\n"
+    )
+    noise = json.dumps([hash((i, str(i))) for i in range(20_000)])
+    note = tmp_path / "note"
+
+    def body(context: dg.AssetExecutionContext) -> Any:
+        client = PipesSubprocessClient(context_injector=dg.PipesEnvContextInjector())
+        argv = [*python(code), str(note)]
+        invocation = client.run(context=context, command=argv, extras={"noise": noise})
+        return (*invocation.get_results(), dg.AssetCheckResult(passed=True))
+
+    stored = run(asset_of(body), instance=instance)
+    assert stored.success, stored.failure()
+    path, file_mode, directory_mode = json.loads(note.read_text())
+    assert (file_mode, directory_mode) == (0o600, 0o700)
+    assert not Path(path).exists()
+
+
+def test_an_environment_that_is_too_large_is_not_shown(instance: dg.DagsterInstance) -> None:
+    client = PipesSubprocessClient(env={"HUGE": "secret" * 30_000})
+    stored = run_command(client, python(NOISE), instance=instance)
+    assert "HUGE (180,000 bytes)" in stored.failure()
+    assert "secret" not in stored.failure()
+
+
+# --- the terminal ---------------------------------------------------------------------------------
+
+
+def test_it_may_read_from_the_terminal(tmp_path: Path) -> None:
+    """As with the official client; a process in a background group would be stopped instead."""
+    script = str(PROCESSES / "terminal_run.py")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, script, str(tmp_path / "note")])
+    os.write(terminal, b"hello from the terminal\n")
+    try:
+        while os.read(terminal, 65536):
+            pass
+    except OSError:
+        pass  # the last program on it has ended
+    finally:
+        os.close(terminal)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert (tmp_path / "note").read_text() == "hello from the terminal"
 
 
 # --- interruption --------------------------------------------------------------------------------

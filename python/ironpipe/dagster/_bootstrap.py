@@ -55,9 +55,8 @@ def bootstrap_environment(
                     " or use PipesTempFileContextInjector."
                 )
             path = Path(directory, "context")
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            path.write_text(
-                json.dumps(params[PipesDefaultContextLoader.DIRECT_KEY]), encoding="utf-8"
-            )
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(params[PipesDefaultContextLoader.DIRECT_KEY], file)
             variables[name] = encode_param({PipesDefaultContextLoader.FILE_PATH_KEY: str(path)})
         yield variables

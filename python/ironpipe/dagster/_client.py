@@ -15,7 +15,7 @@ from ._bootstrap import bootstrap_environment
 from ._errors import ProcessFailedError
 from ._handler import PipesMessageHandler
 from ._injectors import PipesTempFileContextInjector
-from ._interrupts import HeldInterrupts
+from ._interrupts import HeldInterrupts, is_interruption
 from ._invocation import PipesClientCompletedInvocation
 from ._policy import OnIncomplete, check_on_incomplete
 from ._process import ExternalProcess
@@ -26,6 +26,10 @@ from ._types import AnyContext, Context, Result
 
 # How long what a process reported may take to be stored before an interruption ends that, too.
 _STORE_SECONDS = 30.0
+
+# The official client's text.
+_INTERRUPTED = "[pipes] execution interrupted, sending SIGINT to subprocess."
+_GOES_NO_FURTHER = "[ironpipe] the step goes no further, sending SIGINT to the external process."
 
 
 class PipesSubprocessClient(dagster.PipesSubprocessClient):
@@ -205,10 +209,11 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
             try:
                 yield session, process
                 returncode = process.wait()
-            except BaseException:
+            except BaseException as error:
                 if self.forward_termination:
                     interrupts.hold(sum(seconds for _, seconds in steps) + _STORE_SECONDS)
-                    tell.info("[pipes] execution interrupted, sending SIGINT to subprocess.")
+                    if not process.has_ended:
+                        tell.info(_INTERRUPTED if is_interruption(error) else _GOES_NO_FURTHER)
                     process.terminate(steps, tell.warning)
                 raise
             if returncode != 0:

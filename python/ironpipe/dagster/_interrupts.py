@@ -48,8 +48,7 @@ class HeldInterrupts:
         for signum, handler in self._handlers.items():
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
         self._handlers.clear()
-        interrupted = isinstance(error, (KeyboardInterrupt, DagsterExecutionInterruptedError))
-        if self._held is not None and not interrupted:
+        if self._held is not None and not is_interruption(error):
             signal.raise_signal(self._held)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
@@ -58,3 +57,8 @@ class HeldInterrupts:
             self._held = signal.Signals(signum)
         else:
             handler(signum, frame)
+
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Whether it is what SIGINT or SIGTERM raise: Python's exception, or Dagster's."""
+    return isinstance(error, (KeyboardInterrupt, DagsterExecutionInterruptedError))

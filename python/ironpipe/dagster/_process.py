@@ -1,5 +1,6 @@
 """The external process, from its launch to its end."""
 
+import errno
 import os
 import secrets
 import signal
@@ -76,9 +77,11 @@ class ExternalProcess:
                 stderr=self._stderr.write_end,
                 start_new_session=True,
             )
-        except BaseException:
+        except BaseException as error:
             for tee in self._tees:
                 tee.abandon()
+            if isinstance(error, OSError) and error.errno == errno.E2BIG:
+                raise _too_long(env) from error
             raise
         self._watchdog = Watchdog(self._process.pid) if watch else None
         self._tree = ProcessTree(self._process.pid, mark)
@@ -203,3 +206,14 @@ class ExternalProcess:
         if state is None:
             return None
         return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+
+
+def _too_long(env: Mapping[str, str]) -> OSError:
+    """What "Argument list too long" means where it is not the arguments. Shows no values."""
+    sizes = sorted(((len(os.fsencode(value)), name) for name, value in env.items()), reverse=True)
+    largest = ", ".join(f"{name} ({size:,} bytes)" for size, name in sizes[:3])
+    return OSError(
+        errno.E2BIG,
+        "The arguments and the environment of the external process are more than the operating"
+        f" system takes. The largest variables are {largest}.",
+    )
