@@ -53,6 +53,9 @@ class ProcessTree:
     def send(self, signum: signal.Signals) -> None:
         """Sends a signal to all of the tree, stopped ones included.
 
+        SIGINT stays within the session of the leader: who began another one for a child passes it
+        on, as to a child at a terminal of its own, and a second one makes many give up at once.
+
         Args:
             signum: The signal.
         """
@@ -63,6 +66,8 @@ class ProcessTree:
             os.killpg(self._leader, signum)
         for process in self.members():
             with contextlib.suppress(*_GONE):
+                if signum == signal.SIGINT and os.getsid(process.pid) != self._leader:
+                    continue
                 if os.getpgid(process.pid) != self._leader:
                     process.send_signal(signum)
                 # Who is stopped acts on a signal only when it goes on.
