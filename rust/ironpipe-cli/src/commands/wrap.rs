@@ -185,13 +185,12 @@ fn close(
         Some(words) => sent(pipes.close_with_exception(&exception(args, &words, &sender))),
     }
     if !complete {
-        let lines = match sender.unsent() {
-            0 => String::new(),
-            count => format!("{count} log messages "),
+        let what = match sender.unsent() {
+            0 => "the end of the program".to_owned(),
+            1 => "1 log message".to_owned(),
+            count => format!("{count} log messages"),
         };
-        error(&format!(
-            "{lines}could not be sent; Dagster does not know all"
-        ));
+        error(&format!("{what} could not be sent"));
     }
     match ended.code() {
         Code(0) if !complete => LOST,
