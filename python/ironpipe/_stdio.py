@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ironpipe._writers import captures
 
@@ -63,10 +63,9 @@ def flush() -> None:
 
 
 def _flush(stream: TextIO) -> None:
-    try:
+    # One that is closed, or a stand-in that can't, must stop no report.
+    with suppress(Exception):
         stream.flush()
-    except (OSError, ValueError):
-        pass  # It is closed, or a stand-in that can't.
 
 
 def flush_all() -> None:

@@ -17,21 +17,26 @@ from ironpipe import open_dagster_pipes
 """
 
 
-def run(
-    program: str, path: Path, *, package_opens: bool = True
-) -> tuple[subprocess.CompletedProcess[bytes], list[object]]:
+def launch(
+    program: str, path: Path, stdout: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
     env = {
         "DAGSTER_PIPES_CONTEXT": ironpipe.encode_param({"data": {"asset_keys": ["a"]}}),
         "DAGSTER_PIPES_MESSAGES": ironpipe.encode_param(
             {"path": str(path), "include_stdio_in_messages": True}
         ),
     }
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", PREAMBLE + program],
         env={**os.environ, **env},
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         timeout=60,
     )
+
+
+def run(program: str, path: Path) -> tuple[subprocess.CompletedProcess[bytes], list[object]]:
+    done = launch(program, path)
     reader = ironpipe.read_messages(path)
     found = list(reader)
     assert reader.report.is_complete, str(reader.report)
@@ -96,16 +101,85 @@ with open_dagster_pipes() as pipes:
     assert text(found, "stdout") == "é€😀\ufffd\ufffd"
 
 
-def test_much_output_does_not_block(tmp_path: Path) -> None:
+def test_much_output_blocks_nothing_and_fills_no_memory(tmp_path: Path) -> None:
     program = """
+import resource
 with open_dagster_pipes() as pipes:
     block = b"x" * 99 + b"\\n"
-    for _ in range(200):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for n in range(1000):
         os.write(1, block * 1000)
+        if n % 100 == 0:
+            pipes.report_custom_message(n)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+os.write(2, b"%d" % (after - before))
+"""
+    path = tmp_path / "m"
+    done = launch(program, path, stdout=subprocess.DEVNULL)
+    # In kilobytes; on macOS in bytes.
+    assert int(done.stderr) < 32 << (20 if sys.platform == "darwin" else 10)
+    sent, reports = 0, []
+    for message in ironpipe.read_messages(path):
+        if isinstance(message, ironpipe.ExternalStream):
+            assert message.text.strip("x\n") == ""
+            sent += len(message.text)
+        elif isinstance(message, ironpipe.CustomMessage):
+            reports.append((message.payload, sent))
+    assert sent == 100_000_000
+    # Each report stands behind what was printed before it.
+    assert reports == [(n, (n + 1) * 100_000) for n in range(0, 1000, 100)]
+
+
+def test_threads_that_print_during_close_lose_nothing(tmp_path: Path) -> None:
+    program = """
+pipes = open_dagster_pipes()
+started = threading.Barrier(4)
+closed = threading.Event()
+def work(letter):
+    started.wait()
+    n = 0
+    while n < 1000 or not closed.is_set():
+        os.write(1, b"%s %d\\n" % (letter, n))
+        n += 1
+threads = [threading.Thread(target=work, args=(letter,)) for letter in (b"a", b"b", b"c")]
+for thread in threads: thread.start()
+started.wait()
+pipes.close()
+closed.set()
+for thread in threads: thread.join()
 """
     done, found = run(program, tmp_path / "m")
-    assert done.stdout == (b"x" * 99 + b"\n") * 200_000
-    assert text(found, "stdout").encode() == done.stdout
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    for letter in "abc":
+        own = [line for line in lines if line.startswith(letter)]
+        assert own == [f"{letter} {n}" for n in range(len(own))]
+    assert done.stdout.decode().startswith(text(found, "stdout"))
+    assert type(found[-1]) is ironpipe.Closed
+
+
+def test_a_second_close_and_streams_of_the_users_own(tmp_path: Path) -> None:
+    program = """
+class Odd:
+    def write(self, text):
+        os.write(1, text.upper().encode())
+pipes = open_dagster_pipes()
+sys.stdout = Odd()
+print("odd")
+pipes.log.info("a report")
+sys.stdout = None
+pipes.log.info("another")
+sys.stdout = sys.__stdout__
+pipes.close()
+pipes.close()
+print("after")
+"""
+    done, found = run(program, tmp_path / "m")
+    assert done.returncode == 0, done.stderr
+    assert text(found, "stdout") == "ODD\n"
+    assert done.stdout == b"ODD\nafter\n"
+    logs = [message.message for message in found if isinstance(message, ironpipe.Log)]
+    assert logs == ["a report", "another"]
 
 
 def test_a_grandchild_that_keeps_the_descriptor_does_not_delay_close(tmp_path: Path) -> None:

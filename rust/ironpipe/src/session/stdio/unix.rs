@@ -1,5 +1,3 @@
-//! Captures what a process and its children write to stdout or stderr.
-//!
 //! The descriptor itself is turned to a pipe, so that everything written to it is caught, whatever
 //! language or child wrote it. A thread reads the pipe, writes on to where the stream went before,
 //! and hands the text to a sink.
@@ -15,13 +13,10 @@ use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::Sink;
 use crate::protocol::bootstrap::Stdio;
 use crate::{Error, Result};
-
-/// Takes captured text: all of it, in order, cut at no character.
-pub type Sink = Box<dyn FnMut(Stdio, &str) -> Result<()> + Send>;
 
 /// How much is read at a time, which is also the longest text a sink is handed.
 const BLOCK: usize = 64 << 10;
@@ -83,7 +78,8 @@ impl StdioCapture {
             Stdio::Stdout => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?,
             Stdio::Stderr => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?,
         };
-        let (pipe, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (pipe, writer) = io::pipe()?;
+        let (pipe, writer) = (OwnedFd::from(pipe), OwnedFd::from(writer));
         rustix::io::ioctl_fionbio(&pipe, true)?;
         #[cfg(target_os = "linux")]
         {
