@@ -23,6 +23,7 @@ from side_by_side import SHORT, Compare
 
 COUNT = 512 if SHORT else 20_480
 DIFFERENT = 256
+KEYS = [f"warehouse/table_{n}" for n in range(COUNT)]
 CONTEXT = {"data": {"asset_keys": None, "extras": {}}}
 
 Report = Callable[[Any, Any], None]
@@ -44,13 +45,13 @@ def custom(session: Any, messages: list[Any]) -> None:
 
 
 def materialization(session: Any, messages: list[Any]) -> None:
-    for n in range(COUNT // DIFFERENT):
-        for params in messages:
-            # An asset is materialized only once.
+    # An asset is materialized only once.
+    keys = iter(KEYS)
+    reports = [(params["metadata"], params["data_version"]) for params in messages]
+    for _ in range(COUNT // DIFFERENT):
+        for metadata, version in reports:
             session.report_asset_materialization(
-                metadata=params["metadata"],
-                data_version=params["data_version"],
-                asset_key=f"{params['asset_key']}_{n}",
+                metadata=metadata, data_version=version, asset_key=next(keys)
             )
 
 
