@@ -29,6 +29,14 @@ CHROMIUM = """
 """.split()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever lies here is for ``make test-servers`` alone."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("servers")
+
+
 @dataclass(frozen=True)
 class Home:
     """A directory that Dagster's processes share."""

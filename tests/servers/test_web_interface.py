@@ -11,8 +11,6 @@ from dagster_graphql import DagsterGraphQLClient
 from dagster_harness import read
 from servers.server import wait_until
 
-pytestmark = pytest.mark.servers
-
 RUN_CONFIG = {"all_assets": {"ops": {"orders": {"config": {"rows": 1234}}}}}
 
 
