@@ -4,6 +4,9 @@
 //! close it. Whoever follows the messages of such a process uses a
 //! [`MessageReader`](reader::MessageReader), and hosts one with a
 //! [`Session`](session::host::Session).
+//!
+//! With the feature `log` or `tracing`, the module `logging` brings what the program logs to
+//! Dagster.
 #![forbid(unsafe_code)]
 
 pub mod channel;
@@ -25,3 +28,8 @@ pub use protocol::value::Value;
 pub use session::external::{
     CheckResult, LoadParams, Materialization, PipesContext, PipesOptions, open_dagster_pipes, run,
 };
+
+/// Its examples are compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

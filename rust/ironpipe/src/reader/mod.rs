@@ -233,7 +233,7 @@ impl MessageReader {
     /// a line that is no message.
     ///
     /// # Errors
-    /// [`Error::Channel`] where the file can't be read.
+    /// [`Error::Channel`](crate::Error::Channel) where the file can't be read.
     #[allow(clippy::should_implement_trait)] // An iterator has no time-out.
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Next> {
         let deadline = timeout.and_then(|time| Instant::now().checked_add(time));
@@ -264,7 +264,7 @@ impl MessageReader {
     /// Waits until [`take`](Self::take) has a message, at the latest until `deadline`.
     ///
     /// # Errors
-    /// [`Error::Channel`] where the file can't be read.
+    /// [`Error::Channel`](crate::Error::Channel) where the file can't be read.
     pub fn advance(&mut self, deadline: Option<Instant>) -> Result<Step> {
         let patience = Instant::now() + READING_WITHOUT_A_MESSAGE;
         loop {
