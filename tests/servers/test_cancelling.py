@@ -1,9 +1,6 @@
 """Runs that Dagster's own servers end: the web server at somebody's request, the daemon in time."""
 
-import contextlib
 import json
-import socket
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -15,6 +12,9 @@ import pytest
 
 from dagster_harness import PROCESSES, read
 from family_harness import Family, family_in, wait_until
+from servers.server import answers, free_port, serve
+
+pytestmark = pytest.mark.servers
 
 LOCATION = str(PROCESSES / "family_assets.py")
 
@@ -61,12 +61,6 @@ class Server:
         (result,) = answer["data"].values()
         return result
 
-    def is_up(self) -> bool:
-        with contextlib.suppress(OSError):
-            self.ask("{ version }")
-            return True
-        return False
-
     def launch(self, tags: Mapping[str, str]) -> str:
         """Launches the family's job, and gives the run's id."""
         pairs = [{"key": key, "value": value} for key, value in tags.items()]
@@ -75,45 +69,31 @@ class Server:
         return launched["run"]["runId"]
 
 
-@contextlib.contextmanager
-def running(argv: list[str], home: Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """One of Dagster's servers."""
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", *argv],
-            env={**Family(home, "").environment(), "DAGSTER_HOME": str(home)},
-            cwd=home,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield server
-    finally:
-        server.terminate()
-        try:
-            server.wait(60)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+def environment_of(home: Path) -> Mapping[str, str]:
+    """What Dagster's servers find their instance by."""
+    return {"DAGSTER_HOME": str(home)}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("home")
     (home / "dagster.yaml").write_text(SETTINGS)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    argv = ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-f", LOCATION]
+    port = free_port()
+    argv = [
+        sys.executable,
+        "-m",
+        "dagster_webserver",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-f",
+        LOCATION,
+    ]
+    url = f"http://127.0.0.1:{port}/server_info"
     log = home / "webserver.log"
-    with running(argv, home, log) as process:
-        server = Server(home, port)
-
-        def up() -> bool:
-            assert process.poll() is None, log.read_text()
-            return server.is_up()
-
-        wait_until(up, seconds=120)
-        yield server
+    with serve(argv, ready=lambda: answers(url), log=log, env=environment_of(home)):
+        yield Server(home, port)
 
 
 def check_the_end(server: Server, family: Family, run_id: str, status: dg.DagsterRunStatus) -> None:
@@ -157,6 +137,7 @@ def test_a_run_that_takes_too_long(server: Server, tmp_path: Path) -> None:
         run_id = server.launch({**family.tags(**CLIENT), "dagster/max_runtime": "1"})
         family.wait_until_ready()
         # Now that there is something to end, the daemon may look at the clock.
-        argv = ["dagster._daemon", "run", "-f", LOCATION]
-        with running(argv, server.home, server.home / "daemon.log"):
+        argv = [sys.executable, "-m", "dagster._daemon", "run", "-f", LOCATION]
+        log = server.home / "daemon.log"
+        with serve(argv, ready=log.exists, log=log, env=environment_of(server.home)):
             check_the_end(server, family, run_id, dg.DagsterRunStatus.FAILURE)
