@@ -1,8 +1,9 @@
 """One step of a real Dagster run, timed, in a process of its own.
 
-``python dagster_run.py official|ours logs|custom|materializations COUNT`` prints the seconds from
-the launch of the external process until the client's ``run()`` returns. The external process costs
-next to nothing: it copies a file that was made before.
+``python dagster_run.py official|ours logs|custom|materializations COUNT [ADDRESS]`` prints the
+seconds from the launch of the external process until the client's ``run()`` returns. The external
+process costs next to nothing: it copies a file that was made before. The event log is on SQLite, or
+in the Postgres database of the address.
 """
 
 import json
@@ -45,7 +46,8 @@ def messages(kind: str, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "closed", {}
 
 
-def main(side: str, kind: str, count: int) -> None:
+def main(side: str, kind: str, count: int, address: str | None = None) -> None:
+    storage = {"storage": {"postgres": {"postgres_url": address}}} if address else {}
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory) / "messages"
         with source.open("w") as file:
@@ -64,7 +66,7 @@ def main(side: str, kind: str, count: int) -> None:
             taken.append(time.perf_counter() - start)
 
         job = dg.GraphDefinition(name="bench", node_defs=[a]).to_job()
-        with dg.instance_for_test(temp_dir=directory) as instance:
+        with dg.instance_for_test(temp_dir=directory, overrides=storage) as instance:
             assert job.execute_in_process(instance=instance).success
             if kind == "logs":
                 entries = instance.all_logs(instance.get_runs()[0].run_id)
@@ -74,4 +76,4 @@ def main(side: str, kind: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])
