@@ -3,6 +3,7 @@
 mod batch;
 mod capture;
 mod channel;
+mod chunks;
 mod context;
 mod decoder;
 mod encode;
@@ -23,6 +24,7 @@ fn _ironpipe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     batch::register(module)?;
     capture::register(module)?;
     channel::register(module)?;
+    chunks::register(module)?;
     context::register(module)?;
     decoder::register(module)?;
     encode::register(module)?;

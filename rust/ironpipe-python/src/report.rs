@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyRange};
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<DeliveryReport>()?;
     module.add_class::<WriterReport>()?;
+    module.add_class::<LostChunk>()?;
     module.add_class::<Rejected>()
 }
 
@@ -98,6 +99,42 @@ impl DeliveryReport {
     }
 
     #[getter]
+    fn lost_chunks(&self) -> Vec<LostChunk> {
+        let lost = self.0.lost_chunks.iter();
+        lost.map(|chunk| LostChunk {
+            index: chunk.index,
+            and_all_after: chunk.and_all_after,
+            reason: chunk.reason.clone(),
+        })
+        .collect()
+    }
+
+    #[getter]
+    fn lost_chunk_count(&self) -> u64 {
+        self.0.lost_chunk_count
+    }
+
+    #[getter]
+    fn unclosed(&self) -> u64 {
+        self.0.unclosed
+    }
+
+    #[getter]
+    fn requests(&self) -> u64 {
+        self.0.requests
+    }
+
+    #[getter]
+    fn failed_requests(&self) -> u64 {
+        self.0.failed_requests
+    }
+
+    #[getter]
+    fn chunks(&self) -> u64 {
+        self.0.chunks
+    }
+
+    #[getter]
     fn is_complete(&self) -> bool {
         self.0.is_complete()
     }
@@ -144,5 +181,19 @@ pub struct Rejected {
 impl Rejected {
     fn __repr__(&self) -> String {
         format!("<Rejected at byte {}: {}>", self.offset, self.reason)
+    }
+}
+
+#[pyclass(frozen, get_all, module = "ironpipe")]
+pub struct LostChunk {
+    index: u64,
+    and_all_after: bool,
+    reason: String,
+}
+
+#[pymethods]
+impl LostChunk {
+    fn __repr__(&self) -> String {
+        format!("<LostChunk {}: {}>", self.index, self.reason)
     }
 }

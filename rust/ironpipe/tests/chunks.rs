@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ironpipe::channel::MessageChannel;
 use ironpipe::channel::chunks::{
     Bytes, ChunkChannel, ChunkFeed, ChunkPrefix, ChunkStore, DirectoryStore, Fed, FeedOptions, Put,
-    Request, Retry, StoreError, UploadOptions,
+    Request, Retry, StoreError, UploadOptions, once,
 };
 use ironpipe::protocol::envelope::Method;
 use ironpipe::reader::{MessageReader, Next, TailOptions};
@@ -363,7 +363,8 @@ fn a_directory_is_a_store() {
     let store = DirectoryStore::new(directory.path().join("made"));
     let reading = Reading::of(store.clone());
     let mut channel = ChunkChannel::new(ChunkPrefix::new(store.clone(), "p"), quick());
-    let mut second = ChunkChannel::new(ChunkPrefix::new(store, "p"), quick());
+    let prefix = ChunkPrefix::new(store, "p");
+    let mut second = ChunkChannel::new(prefix.clone(), quick());
     send(&mut channel, numbered("a", 20));
     channel.close().unwrap();
     send(&mut second, numbered("b", 20));
@@ -379,7 +380,7 @@ fn a_directory_is_a_store() {
             .unwrap()
             .starts_with('.')
     }));
-    reading.feed.remove_chunks(Duration::from_secs(10)).unwrap();
+    once::remove_chunks(&prefix, 99, Duration::from_secs(10)).unwrap();
     assert_eq!(names().count(), 0);
 }
 

@@ -71,7 +71,10 @@ impl Source for ChunkSource {
         let Requests { get, failed } = self.feed.requests();
         decoder.tally().tracker().requests(get, failed);
         match self.feed.next() {
-            Some(Fed::Chunk { body, .. }) => self.chunk = Some(body),
+            Some(Fed::Chunk { index, body }) => {
+                decoder.tally().tracker().chunk(index);
+                self.chunk = Some(body);
+            }
             Some(Fed::Missing { index, reason }) => {
                 decoder.tally().tracker().lost_chunk(index, false, reason);
             }

@@ -89,6 +89,8 @@ pub struct DeliveryReport {
     /// How many writers had not closed when the channel ended, where a writer holds messages back:
     /// what they held is lost.
     pub unclosed: u64,
+    /// The index of the last chunk that was read.
+    pub chunks: u64,
     /// How often a store was asked for a chunk.
     pub requests: u64,
     /// How many of these requests failed and were made again.
@@ -364,6 +366,11 @@ impl Tracker {
                 head: head(line),
             });
         }
+    }
+
+    #[cfg(feature = "chunks")]
+    pub fn chunk(&mut self, index: u64) {
+        self.report.chunks = index;
     }
 
     #[cfg(feature = "chunks")]

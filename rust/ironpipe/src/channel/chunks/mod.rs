@@ -11,6 +11,7 @@ mod backlog;
 mod directory;
 #[cfg(feature = "object-store")]
 mod object;
+pub mod once;
 mod poll;
 mod retry;
 mod upload;
@@ -27,7 +28,7 @@ pub use directory::DirectoryStore;
 #[cfg(feature = "object-store")]
 pub use object::ObjectChunkStore;
 pub use poll::{ChunkFeed, Fed, FeedOptions, Requests};
-pub use upload::{ChunkChannel, UploadOptions};
+pub use upload::{ChunkChannel, UploadOptions, Uploads, Work};
 
 /// A request that is under way.
 pub type Request<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

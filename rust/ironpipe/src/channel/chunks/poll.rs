@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -105,10 +105,9 @@ pub struct Requests {
 
 /// The chunks of one session, fetched ahead by the one thread that serves all sessions.
 pub struct ChunkFeed {
-    client: Client,
+    prefix: ChunkPrefix,
     shared: Arc<Shared>,
     task: AbortHandle,
-    runtime: Handle,
 }
 
 struct Shared {
@@ -126,8 +125,6 @@ struct Shared {
 struct Queue {
     ready: VecDeque<Fed>,
     bytes: usize,
-    /// The chunks that were found, for who cleans up.
-    found: u64,
 }
 
 impl Shared {
@@ -137,9 +134,8 @@ impl Shared {
 
     fn push(&self, fed: Fed) {
         let mut queue = self.queue();
-        if let Fed::Chunk { index, body } = &fed {
+        if let Fed::Chunk { body, .. } = &fed {
             queue.bytes += body.len();
-            queue.found = *index;
         }
         queue.ready.push_back(fed);
         drop(queue);
@@ -160,7 +156,7 @@ impl ChunkFeed {
     ) -> io::Result<ChunkFeed> {
         let poller = Poller::of_this_process()?;
         let client = Client {
-            prefix,
+            prefix: prefix.clone(),
             permits: poller.permits.clone(),
         };
         let shared = Arc::new(Shared {
@@ -172,16 +168,15 @@ impl ChunkFeed {
             failed: AtomicU64::new(0),
         });
         let session = Session {
-            client: client.clone(),
+            client,
             options,
             shared: shared.clone(),
             open: Open::one_more(&poller.open),
         };
         Ok(ChunkFeed {
-            client,
+            prefix,
             shared,
             task: poller.runtime.spawn(session.run()).abort_handle(),
-            runtime: poller.runtime.clone(),
         })
     }
 
@@ -211,36 +206,12 @@ impl ChunkFeed {
             failed: self.shared.failed.load(Relaxed),
         }
     }
-
-    /// Removes the chunks that were found. Waits for it, at most `patience`.
-    ///
-    /// # Errors
-    /// What the store says of the first chunk it does not remove, or that the time is up.
-    pub fn remove_chunks(&self, patience: Duration) -> Result<(), StoreError> {
-        let found = self.shared.queue().found;
-        let client = self.client.clone();
-        let (done, result) = mpsc::sync_channel(1);
-        self.runtime.spawn(async move {
-            let mut removed = Ok(());
-            for index in 1..=found {
-                removed = removed.and(client.ask(index, |store, key| store.remove(key)).await);
-            }
-            let _ = done.send(removed);
-        });
-        result.recv_timeout(patience).unwrap_or_else(|_| {
-            let reason = format!("they were not removed within {} s", patience.as_secs());
-            Err(StoreError {
-                retry: Retry::Soon,
-                reason,
-            })
-        })
-    }
 }
 
 impl fmt::Debug for ChunkFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChunkFeed")
-            .field("prefix", &self.client.prefix)
+            .field("prefix", &self.prefix)
             .finish_non_exhaustive()
     }
 }

@@ -65,11 +65,21 @@ pub struct ChunkChannel {
     /// The index of the next chunk.
     next: Arc<AtomicU64>,
     shared: Arc<Shared>,
+    /// Whether `close` waits, or somebody else does.
+    waits: bool,
 }
 
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+}
+
+/// What is on its way from a [`ChunkChannel`] to its store.
+#[derive(Clone)]
+pub struct Uploads {
+    shared: Arc<Shared>,
+    next: Arc<AtomicU64>,
+    patience: Duration,
 }
 
 struct State {
@@ -135,26 +145,103 @@ impl ChunkChannel {
             shared: Shared::new(&options),
             spawn: Arc::new(spawn),
             next: Arc::new(AtomicU64::new(1)),
+            waits: true,
             prefix,
             options,
         }
     }
 
-    fn start(&self, state: &mut State) -> io::Result<()> {
-        if state.uploader != Uploader::NotStarted {
+    /// Has `close` return at once: who makes the channel waits for its [`Uploads`] afterwards, when
+    /// no lock is held.
+    pub fn deferred(mut self) -> ChunkChannel {
+        self.waits = false;
+        self
+    }
+
+    /// What is on its way. In a forked child it is the parent's: ask again there.
+    pub fn uploads(&self) -> Uploads {
+        Uploads {
+            shared: self.shared.clone(),
+            next: self.next.clone(),
+            patience: self.options.patience,
+        }
+    }
+
+    fn start(&self) -> io::Result<()> {
+        if self.shared.lock().uploader != Uploader::NotStarted {
             return Ok(());
         }
+        let runtime = runtime()?;
+        self.shared.lock().uploader = Uploader::Running;
         let upload = Upload {
             prefix: self.prefix.clone(),
             interval: self.options.interval,
             next: self.next.clone(),
-            shared: self.shared.clone(),
-            runtime: runtime()?,
+            shared: Running(self.shared.clone()),
+            runtime,
         };
-        state.uploader = Uploader::Running;
-        (self.spawn)(Box::new(move || upload.run())).inspect_err(|_| {
-            state.uploader = Uploader::NotStarted;
-        })
+        // Without the lock, which is taken where the work is dropped undone.
+        let started = (self.spawn)(Box::new(move || upload.run()));
+        if started.is_err() {
+            self.shared.lock().uploader = Uploader::NotStarted;
+        }
+        started
+    }
+}
+
+impl Uploads {
+    /// Waits until everything has arrived, for as long as the channel's patience.
+    ///
+    /// # Errors
+    /// Something did not. The text says how much, and what the store says.
+    pub fn wait(&self) -> io::Result<()> {
+        self.wait_at_most(Duration::MAX).unwrap_or(Ok(()))
+    }
+
+    /// The same, but gives none where nothing is decided after `time`: ask again.
+    pub fn wait_at_most(&self, time: Duration) -> Option<io::Result<()>> {
+        let until = Instant::now().checked_add(time);
+        let mut state = self.shared.lock();
+        let deadline = self.begin_to_close(&mut state);
+        // The thread keeps the deadline itself; a request under way may take it beyond.
+        let end = deadline + Duration::from_secs(1);
+        while state.uploader == Uploader::Running {
+            let now = Instant::now();
+            if now >= end {
+                break;
+            }
+            if until.is_some_and(|until| until <= now) {
+                return None;
+            }
+            let next = until.map_or(end, |until| until.min(end));
+            state = self.shared.wait(state, next - now);
+        }
+        let left = state.uploading + state.backlog.lines();
+        if left == 0 {
+            return Some(Ok(()));
+        }
+        let reason = state.failure.as_deref().unwrap_or("no answer yet");
+        let messages = if left == 1 { "message" } else { "messages" };
+        Some(Err(io::Error::other(format!(
+            "{left} {messages} did not arrive, from chunk {} on: {reason}",
+            self.next.load(Relaxed)
+        ))))
+    }
+
+    /// Says that no line follows; when to give up.
+    fn begin_to_close(&self, state: &mut State) -> Instant {
+        let deadline = Instant::now() + self.patience;
+        let deadline = *state.deadline.get_or_insert(deadline);
+        self.shared.changed.notify_all();
+        deadline
+    }
+}
+
+impl fmt::Debug for Uploads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Uploads")
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,40 +256,20 @@ impl fmt::Debug for ChunkChannel {
 
 impl MessageChannel for ChunkChannel {
     fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
-        let mut state = self.shared.lock();
-        self.start(&mut state)?;
-        state.backlog.push(line)?;
-        drop(state);
+        self.start()?;
+        self.shared.lock().backlog.push(line)?;
         self.shared.changed.notify_all();
         Ok(())
     }
 
     fn close(&mut self) -> io::Result<()> {
-        let deadline = Instant::now() + self.options.patience;
-        let mut state = self.shared.lock();
-        if state.uploader == Uploader::Running {
-            state.deadline.get_or_insert(deadline);
-            self.shared.changed.notify_all();
-        }
-        // The thread keeps the deadline itself; a request under way may take it beyond.
-        let patience = deadline + Duration::from_secs(1);
-        while state.uploader == Uploader::Running {
-            let now = Instant::now();
-            if now >= patience {
-                break;
+        match self.waits {
+            true => self.uploads().wait(),
+            false => {
+                self.uploads().begin_to_close(&mut self.shared.lock());
+                Ok(())
             }
-            state = self.shared.wait(state, patience - now);
         }
-        let left = state.uploading + state.backlog.lines();
-        if left == 0 {
-            return Ok(());
-        }
-        let reason = state.failure.as_deref().unwrap_or("no answer yet");
-        let messages = if left == 1 { "message" } else { "messages" };
-        Err(io::Error::other(format!(
-            "{left} {messages} did not arrive, from chunk {} on: {reason}",
-            self.next.load(Relaxed)
-        )))
     }
 
     fn forked(&mut self) {
@@ -220,7 +287,9 @@ impl MessageChannel for ChunkChannel {
 impl Drop for ChunkChannel {
     fn drop(&mut self) {
         // For those who do not close. Nobody is there to hear of an error.
-        let _ = self.close();
+        if self.waits {
+            let _ = self.close();
+        }
     }
 }
 
@@ -229,13 +298,35 @@ struct Upload {
     prefix: ChunkPrefix,
     interval: Duration,
     next: Arc<AtomicU64>,
-    shared: Arc<Shared>,
+    shared: Running,
     runtime: Runtime,
+}
+
+/// The thread's own hold: when it lets go, however that comes, the thread has ended.
+struct Running(Arc<Shared>);
+
+impl std::ops::Deref for Running {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.lock();
+        state.uploader = Uploader::Ended;
+        if std::thread::panicking() {
+            state.failure = Some("the store panicked".into());
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
 }
 
 impl Upload {
     fn run(self) {
-        let ended = Ended(&self.shared);
         let mut pace = Pace::new(self.interval);
         while let Some(chunk) = self.next_chunk(&mut pace) {
             if !self.upload(&chunk) {
@@ -244,7 +335,6 @@ impl Upload {
             pace.uploaded(chunk.body.len());
             self.shared.lock().uploading = 0;
         }
-        drop(ended);
     }
 
     /// Waits for lines and until it is their time; none once all is done after close.
@@ -340,21 +430,6 @@ impl Upload {
                 return Ok(());
             }
         }
-    }
-}
-
-/// Says that the thread has ended, also where a store panics.
-struct Ended<'a>(&'a Shared);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.uploader = Uploader::Ended;
-        if std::thread::panicking() {
-            state.failure = Some("the store panicked".into());
-        }
-        drop(state);
-        self.0.changed.notify_all();
     }
 }
 
