@@ -4,7 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use ironpipe::Error;
+use ironpipe::channel::chunks::{ChunkChannel, UploadOptions, Uploads, Work};
 use ironpipe::channel::{FileChannel, MessageChannel};
 use ironpipe::protocol::bootstrap::Stdio;
 use ironpipe::protocol::decode::decode;
@@ -16,8 +19,9 @@ use ironpipe::writer::fork::generation;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::PyMapping;
+use pyo3::types::{PyCFunction, PyDict, PyMapping, PyTuple};
 
+use crate::chunks::{ChunkStore, seconds};
 use crate::encode::encode;
 use crate::error::{pipes_error, to_python};
 use crate::fork;
@@ -30,9 +34,21 @@ pub struct Channel {
     /// Whether there are captures, and in which process.
     capturing: AtomicBool,
     process: u64,
+    /// What is on its way, where messages go in chunks.
+    uploads: Option<Uploads>,
 }
 
 impl Channel {
+    fn over(channel: impl MessageChannel + 'static, uploads: Option<Uploads>) -> Channel {
+        Channel {
+            writer: Arc::new(MessageWriter::new(channel)),
+            captures: Mutex::default(),
+            capturing: AtomicBool::new(false),
+            process: generation(),
+            uploads,
+        }
+    }
+
     /// What numbers and writes.
     pub fn writer(&self) -> Arc<MessageWriter> {
         Arc::clone(&self.writer)
@@ -70,12 +86,26 @@ impl Channel {
         let channel = py
             .detach(|| FileChannel::open(path))
             .map_err(|error| to_python(py, error))?;
-        Ok(Channel {
-            writer: Arc::new(MessageWriter::new(channel)),
-            captures: Mutex::default(),
-            capturing: AtomicBool::new(false),
-            process: generation(),
-        })
+        Ok(Channel::over(channel, None))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (store, prefix = "", *, interval = 0.5, patience = 60.0))]
+    fn chunks(store: &ChunkStore, prefix: &str, interval: f64, patience: f64) -> PyResult<Self> {
+        let options = UploadOptions {
+            interval: seconds(interval)?,
+            patience: seconds(patience)?,
+            ..UploadOptions::default()
+        };
+        let prefix = store.below(prefix);
+        // The end of the uploads is waited for in `close`, when nothing holds off a fork.
+        let channel = match store.python {
+            false => ChunkChannel::new(prefix, options),
+            true => ChunkChannel::on(prefix, options, on_a_thread_of_python),
+        }
+        .deferred();
+        let uploads = channel.uploads();
+        Ok(Channel::over(channel, Some(uploads)))
     }
 
     #[pyo3(signature = (message, /))]
@@ -130,8 +160,52 @@ impl Channel {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.stop_capture(py)
+        let captured = self.stop_capture(py);
+        if let Some(uploads) = &self.uploads {
+            loop {
+                let slice = Duration::from_millis(200);
+                match py.detach(|| uploads.wait_at_most(slice)) {
+                    Some(Ok(())) => break,
+                    Some(Err(source)) => {
+                        let path = uploads.name().to_owned();
+                        let action = "deliver to";
+                        let error = Error::Channel {
+                            action,
+                            path,
+                            source,
+                        };
+                        return Err(to_python(py, error));
+                    }
+                    None => py.check_signals()?,
+                }
+            }
+        }
+        captured
     }
+}
+
+/// Starts work that calls Python on a thread that Python knows. A thread of the engine's asks it to,
+/// since this may be called by one that has a lock and not the interpreter.
+fn on_a_thread_of_python(work: Work) -> io::Result<()> {
+    let start = move || {
+        let work = Mutex::new(Some(work));
+        let run = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+            args.py().detach(|| work.map(|work| work()));
+        };
+        Python::try_attach(|py| -> PyResult<()> {
+            let options = PyDict::new(py);
+            options.set_item("target", PyCFunction::new_closure(py, None, None, run)?)?;
+            options.set_item("name", "ironpipe-upload")?;
+            options.set_item("daemon", true)?;
+            let thread = py
+                .import("threading")?
+                .call_method("Thread", (), Some(&options))?;
+            thread.call_method0("start").map(|_| ())
+        })
+    };
+    let starter = std::thread::Builder::new().name("ironpipe-upload".into());
+    starter.spawn(start).map(|_| ())
 }
 
 /// Empties what Python has buffered for stdout and stderr: `flush`; or the C library below it, too:

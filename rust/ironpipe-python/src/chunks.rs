@@ -245,9 +245,7 @@ impl Ready {
 
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Vec<u64>> {
-        let time = Duration::try_from_secs_f64(timeout.unwrap_or(1e9).max(0.0));
-        let time = time.map_err(|error| PyOverflowError::new_err(error.to_string()))?;
-        let deadline = Instant::now() + time;
+        let deadline = Instant::now() + seconds(timeout.unwrap_or(1e9).max(0.0))?;
         loop {
             let keys = self.0.take();
             let left = deadline.saturating_duration_since(Instant::now());
@@ -260,6 +258,11 @@ impl Ready {
             }
         }
     }
+}
+
+/// A time in seconds.
+pub fn seconds(time: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(time).map_err(|error| PyOverflowError::new_err(error.to_string()))
 }
 
 #[pyfunction]
@@ -289,10 +292,6 @@ fn tail_chunks(
     ready: Option<Bound<'_, Ready>>,
     key: u64,
 ) -> PyResult<MessageReader> {
-    let seconds = |time: f64| {
-        Duration::try_from_secs_f64(time)
-            .map_err(|error| PyOverflowError::new_err(error.to_string()))
-    };
     let options = TailOptions {
         max_line,
         until_closed,

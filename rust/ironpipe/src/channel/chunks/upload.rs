@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
 
 use super::backlog::{Backlog, Chunk};
 use super::retry::Backoff;
 use super::{ChunkPrefix, Put, Retry, StoreError, runtime};
 use crate::channel::MessageChannel;
+use crate::writer::fork::generation;
 
 /// The first wait between two chunks.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
@@ -59,17 +61,16 @@ type Spawn = Arc<dyn Fn(Work) -> io::Result<()> + Send + Sync>;
 /// the store can put if absent: an index that is taken is another's, and the next one is tried.
 pub struct ChunkChannel {
     prefix: ChunkPrefix,
-    name: PathBuf,
     options: UploadOptions,
     spawn: Spawn,
-    /// The index of the next chunk.
-    next: Arc<AtomicU64>,
-    shared: Arc<Shared>,
+    uploads: Uploads,
     /// Whether `close` waits, or somebody else does.
     waits: bool,
 }
 
 struct Shared {
+    /// Whose it is. A forked child must not even lock it: a thread it does not have may hold it.
+    process: u64,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -77,7 +78,9 @@ struct Shared {
 /// What is on its way from a [`ChunkChannel`] to its store.
 #[derive(Clone)]
 pub struct Uploads {
-    shared: Arc<Shared>,
+    name: PathBuf,
+    shared: Arc<ArcSwap<Shared>>,
+    /// The index of the next chunk.
     next: Arc<AtomicU64>,
     patience: Duration,
 }
@@ -104,6 +107,7 @@ enum Uploader {
 impl Shared {
     fn new(options: &UploadOptions) -> Arc<Shared> {
         Arc::new(Shared {
+            process: generation(),
             state: Mutex::new(State {
                 backlog: Backlog::new(options.chunk, options.memory),
                 uploading: 0,
@@ -141,10 +145,13 @@ impl ChunkChannel {
         spawn: impl Fn(Work) -> io::Result<()> + Send + Sync + 'static,
     ) -> ChunkChannel {
         ChunkChannel {
-            name: prefix.to_string().into(),
-            shared: Shared::new(&options),
+            uploads: Uploads {
+                name: prefix.to_string().into(),
+                shared: Arc::new(ArcSwap::new(Shared::new(&options))),
+                next: Arc::new(AtomicU64::new(1)),
+                patience: options.patience,
+            },
             spawn: Arc::new(spawn),
-            next: Arc::new(AtomicU64::new(1)),
             waits: true,
             prefix,
             options,
@@ -158,38 +165,39 @@ impl ChunkChannel {
         self
     }
 
-    /// What is on its way. In a forked child it is the parent's: ask again there.
+    /// What is on its way.
     pub fn uploads(&self) -> Uploads {
-        Uploads {
-            shared: self.shared.clone(),
-            next: self.next.clone(),
-            patience: self.options.patience,
-        }
+        self.uploads.clone()
     }
 
-    fn start(&self) -> io::Result<()> {
-        if self.shared.lock().uploader != Uploader::NotStarted {
+    fn start(&self, shared: &Arc<Shared>) -> io::Result<()> {
+        if shared.lock().uploader != Uploader::NotStarted {
             return Ok(());
         }
         let runtime = runtime()?;
-        self.shared.lock().uploader = Uploader::Running;
+        shared.lock().uploader = Uploader::Running;
         let upload = Upload {
             prefix: self.prefix.clone(),
             interval: self.options.interval,
-            next: self.next.clone(),
-            shared: Running(self.shared.clone()),
+            next: self.uploads.next.clone(),
+            shared: Running(shared.clone()),
             runtime,
         };
         // Without the lock, which is taken where the work is dropped undone.
         let started = (self.spawn)(Box::new(move || upload.run()));
         if started.is_err() {
-            self.shared.lock().uploader = Uploader::NotStarted;
+            shared.lock().uploader = Uploader::NotStarted;
         }
         started
     }
 }
 
 impl Uploads {
+    /// Where it goes, for errors.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
     /// Waits until everything has arrived, for as long as the channel's patience.
     ///
     /// # Errors
@@ -200,11 +208,13 @@ impl Uploads {
 
     /// The same, but gives none where nothing is decided after `time`: ask again.
     pub fn wait_at_most(&self, time: Duration) -> Option<io::Result<()>> {
+        let Some((shared, deadline)) = self.begin_to_close() else {
+            return Some(Ok(()));
+        };
         let until = Instant::now().checked_add(time);
-        let mut state = self.shared.lock();
-        let deadline = self.begin_to_close(&mut state);
         // The thread keeps the deadline itself; a request under way may take it beyond.
         let end = deadline + Duration::from_secs(1);
+        let mut state = shared.lock();
         while state.uploader == Uploader::Running {
             let now = Instant::now();
             if now >= end {
@@ -214,7 +224,7 @@ impl Uploads {
                 return None;
             }
             let next = until.map_or(end, |until| until.min(end));
-            state = self.shared.wait(state, next - now);
+            state = shared.wait(state, next - now);
         }
         let left = state.uploading + state.backlog.lines();
         if left == 0 {
@@ -228,12 +238,17 @@ impl Uploads {
         ))))
     }
 
-    /// Says that no line follows; when to give up.
-    fn begin_to_close(&self, state: &mut State) -> Instant {
+    /// Says that no line follows; when to give up. None where nothing is on its way from this
+    /// process.
+    fn begin_to_close(&self) -> Option<(Arc<Shared>, Instant)> {
+        let shared = self.shared.load_full();
+        if shared.process != generation() {
+            return None;
+        }
         let deadline = Instant::now() + self.patience;
-        let deadline = *state.deadline.get_or_insert(deadline);
-        self.shared.changed.notify_all();
-        deadline
+        let deadline = *shared.lock().deadline.get_or_insert(deadline);
+        shared.changed.notify_all();
+        Some((shared, deadline))
     }
 }
 
@@ -256,17 +271,18 @@ impl fmt::Debug for ChunkChannel {
 
 impl MessageChannel for ChunkChannel {
     fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
-        self.start()?;
-        self.shared.lock().backlog.push(line)?;
-        self.shared.changed.notify_all();
+        let shared = self.uploads.shared.load();
+        self.start(&shared)?;
+        shared.lock().backlog.push(line)?;
+        shared.changed.notify_all();
         Ok(())
     }
 
     fn close(&mut self) -> io::Result<()> {
         match self.waits {
-            true => self.uploads().wait(),
+            true => self.uploads.wait(),
             false => {
-                self.uploads().begin_to_close(&mut self.shared.lock());
+                self.uploads.begin_to_close();
                 Ok(())
             }
         }
@@ -275,12 +291,12 @@ impl MessageChannel for ChunkChannel {
     fn forked(&mut self) {
         // Its lock may be held by a thread that this process does not have, and what it holds is
         // the parent's to upload.
-        let parents = std::mem::replace(&mut self.shared, Shared::new(&self.options));
+        let parents = self.uploads.shared.swap(Shared::new(&self.options));
         std::mem::forget(parents);
     }
 
     fn name(&self) -> &Path {
-        &self.name
+        &self.uploads.name
     }
 }
 
