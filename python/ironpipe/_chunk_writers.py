@@ -1,0 +1,469 @@
+"""Message writers for object stores and mounted volumes. The names are those of ``dagster_pipes``.
+
+Messages travel in chunks, ``{key_prefix}/{index}.json``. A thread uploads them: the first message
+at once, the next ones together, at most half a second after they were reported. What the store
+does not take is tried again, and closing waits for the last chunk.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import abstractmethod
+from contextlib import contextmanager, nullcontext
+from io import StringIO
+from types import GenericAlias
+
+from ironpipe import _ironpipe
+from ironpipe._checks import env_param, optional_env_param
+from ironpipe._errors import DagsterPipesError, DagsterPipesWarning
+from ironpipe._writers import PipesMessageWriter, PipesMessageWriterChannel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from typing import IO, Any, Generic, TypeVar
+
+    from ironpipe._types import PipesExtras, PipesMessage, PipesParams
+
+    T_BlobStoreMessageWriterChannel = TypeVar(
+        "T_BlobStoreMessageWriterChannel", bound="PipesBlobStoreMessageWriterChannel"
+    )
+
+    class _GenericBlobStoreWriter(
+        PipesMessageWriter[T_BlobStoreMessageWriterChannel],
+        Generic[T_BlobStoreMessageWriterChannel],
+    ): ...
+else:
+
+    class _GenericBlobStoreWriter(PipesMessageWriter):
+        __class_getitem__ = classmethod(GenericAlias)
+
+
+__all__ = [
+    "ChunkMessageWriterChannel",
+    "PipesAzureBlobStorageMessageWriter",
+    "PipesAzureBlobStorageMessageWriterChannel",
+    "PipesBlobStoreMessageWriter",
+    "PipesBlobStoreMessageWriterChannel",
+    "PipesBufferedFilesystemMessageWriterChannel",
+    "PipesDbfsMessageWriter",
+    "PipesGCSMessageWriter",
+    "PipesGCSMessageWriterChannel",
+    "PipesS3MessageWriter",
+    "PipesS3MessageWriterChannel",
+    "PipesUnityCatalogVolumesMessageWriter",
+]
+
+# The longest that a message waits for others, in seconds, however long the interval.
+_LONGEST_INTERVAL = 0.5
+
+
+class ChunkMessageWriterChannel(PipesMessageWriterChannel):
+    """Writes messages in chunks to a store.
+
+    Args:
+        store: The store.
+        prefix: What the keys of this session begin with.
+        interval: The longest that a message waits for others before it is uploaded, in seconds.
+    """
+
+    def __init__(self, store: _ironpipe.ChunkStore, prefix: str = "", *, interval: float = 0.5):
+        self.native = _ironpipe.Channel.chunks(store, prefix, interval=interval)
+
+    def write_message(self, message: PipesMessage) -> None:
+        """Hand one message to the thread that uploads.
+
+        Args:
+            message: The envelope.
+
+        Raises:
+            NotJsonError: JSON has no text for a value; the error names its place.
+            DagsterPipesError: Dagster would refuse the message.
+            OSError: There is no room for what is not uploaded yet.
+        """
+        self.native.write_message(message)
+
+    def close(self) -> None:
+        """Wait until everything is uploaded, at most 60 s.
+
+        Raises:
+            OSError: Something was not delivered; the error says how much, and why.
+        """
+        self.native.close()
+
+    @contextmanager
+    def buffered_upload_loop(self) -> Generator[None]:
+        """Upload while the block runs, and the rest at its end; raises as :meth:`close`."""
+        import atexit
+
+        # The last resort of a process that ends without closing.
+        atexit.register(self.close)
+        try:
+            yield
+        finally:
+            atexit.unregister(self.close)
+            self.close()
+
+
+class PipesBlobStoreMessageWriterChannel(ChunkMessageWriterChannel):
+    """Writes messages in chunks to any store: subclasses say how to upload one.
+
+    Args:
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    def __init__(self, *, interval: float = 10):
+        self._interval = interval
+        store = _ironpipe.ChunkStore.of(_Chunks(self), location=type(self).__name__)
+        super().__init__(store, interval=min(interval, _LONGEST_INTERVAL))
+
+    def flush_messages(self) -> Sequence[PipesMessage]:
+        """Return nothing: what is not uploaded yet stays with the thread that uploads."""
+        return []
+
+    @abstractmethod
+    def upload_messages_chunk(self, payload: StringIO, index: int) -> None:
+        """Upload one chunk. Called again with the same one where it raises.
+
+        Args:
+            payload: The lines of the chunk.
+            index: Its index, from 1.
+
+        Raises:
+            FileExistsError: Another writer has taken the index. The chunk is then given the next.
+        """
+
+    def stored_chunk(self, index: int) -> bytes | None:
+        """Return the chunk that has taken an index, to tell our own from another writer's.
+
+        Args:
+            index: Its index.
+
+        Returns:
+            None where that can't be known: then the chunk is uploaded once more.
+        """
+        return None
+
+
+class _Chunks:
+    """A channel's uploads as a store."""
+
+    def __init__(self, channel: PipesBlobStoreMessageWriterChannel):
+        self._channel = channel
+
+    def put(self, key: str, data: bytes) -> bool:
+        try:
+            self._channel.upload_messages_chunk(StringIO(data.decode()), _index(key))
+        except FileExistsError:
+            return False
+        return True
+
+    def get(self, key: str) -> bytes | None:
+        return self._channel.stored_chunk(_index(key))
+
+
+def _index(key: str) -> int:
+    return int(key.removesuffix(".json"))
+
+
+class PipesBlobStoreMessageWriter(_GenericBlobStoreWriter["T_BlobStoreMessageWriterChannel"]):
+    """Writes messages in chunks: subclasses say through which channel.
+
+    Args:
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    INCLUDE_STDIO_IN_MESSAGES_KEY: str = "include_stdio_in_messages"
+
+    def __init__(self, *, interval: float = 10):
+        self.interval = interval
+        self._log_writer = None
+
+    @contextmanager
+    def open(self, params: PipesParams) -> Generator[T_BlobStoreMessageWriterChannel]:
+        """Open the channel; at the end, wait until everything is uploaded.
+
+        Args:
+            params: What the message reader of the orchestration process passed.
+
+        Raises:
+            OSError: Something was not delivered.
+        """
+        channel = self.make_channel(params)
+        with channel.buffered_upload_loop():
+            with self._captured(channel, params):
+                yield channel
+
+    def _captured(self, channel: PipesBlobStoreMessageWriterChannel, params: PipesParams) -> Any:
+        if not params.get(self.INCLUDE_STDIO_IN_MESSAGES_KEY):
+            return nullcontext()
+        from ironpipe._log_writers import PipesDefaultLogWriter, PipesLogWriter
+
+        log_writer = PipesDefaultLogWriter(message_channel=channel)
+        return log_writer.open(params.get(PipesLogWriter.LOG_WRITER_KEY, {}))
+
+    @abstractmethod
+    def make_channel(self, params: PipesParams) -> T_BlobStoreMessageWriterChannel:
+        """Return the channel.
+
+        Args:
+            params: What the message reader of the orchestration process passed.
+        """
+
+
+class _BucketChannel(PipesBlobStoreMessageWriterChannel):
+    """What the channels to buckets have in common."""
+
+    def __init__(self, client: Any, bucket: str, key_prefix: str | None, *, interval: float = 10):
+        super().__init__(interval=interval)
+        self._client = client
+        self._bucket = bucket
+        self._key_prefix = key_prefix
+
+    def _key(self, index: int) -> str:
+        return f"{self._key_prefix}/{index}.json" if self._key_prefix else f"{index}.json"
+
+
+class PipesS3MessageWriterChannel(_BucketChannel):
+    """Writes messages in chunks to an S3 bucket.
+
+    Args:
+        client: A ``boto3.client("s3")``.
+        bucket: The bucket.
+        key_prefix: What the keys begin with.
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    def upload_messages_chunk(self, payload: IO[str], index: int) -> None:
+        """Upload one chunk, unless the index is taken."""
+        target = {"Bucket": self._bucket, "Key": self._key(index)}
+        body = payload.read().encode()
+        try:
+            self._client.put_object(Body=body, IfNoneMatch="*", **target)
+        except Exception as error:
+            answer = getattr(error, "response", {}).get("Error", {}).get("Code")
+            if answer in ("PreconditionFailed", "ConditionalRequestConflict"):
+                raise FileExistsError(target["Key"]) from error
+            if type(error).__name__ != "ParamValidationError" and answer != "NotImplemented":
+                raise
+            # A client or a store from before conditional requests.
+            self._client.put_object(Body=body, **target)
+
+    def stored_chunk(self, index: int) -> bytes | None:
+        """Return a chunk that is there."""
+        stored = self._client.get_object(Bucket=self._bucket, Key=self._key(index))
+        return stored["Body"].read()
+
+
+class PipesS3MessageWriter(PipesBlobStoreMessageWriter[PipesS3MessageWriterChannel]):
+    """Writes messages in chunks to an S3 bucket.
+
+    Args:
+        client: A ``boto3.client("s3")``.
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    def __init__(self, client: Any, *, interval: float = 10):
+        super().__init__(interval=interval)
+        self._client = client
+
+    def make_channel(self, params: PipesParams) -> PipesS3MessageWriterChannel:
+        """Return the channel to the bucket that the params name."""
+        return PipesS3MessageWriterChannel(
+            client=self._client, interval=self.interval, **_bucket(params, self)
+        )
+
+
+class PipesGCSMessageWriterChannel(_BucketChannel):
+    """Writes messages in chunks to a bucket of Google Cloud Storage.
+
+    Args:
+        client: A ``google.cloud.storage.Client``.
+        bucket: The bucket.
+        key_prefix: What the keys begin with.
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    def __init__(self, client: Any, bucket: str, key_prefix: str | None, *, interval: float = 10):
+        super().__init__(client, bucket, key_prefix, interval=interval)
+        self._gcp_bucket = client.get_bucket(bucket)
+
+    def upload_messages_chunk(self, payload: IO[str], index: int) -> None:
+        """Upload one chunk, unless the index is taken."""
+        blob = self._gcp_bucket.blob(self._key(index))
+        try:
+            blob.upload_from_string(payload.read(), if_generation_match=0)
+        except Exception as error:
+            if getattr(error, "code", None) == 412:
+                raise FileExistsError(self._key(index)) from error
+            raise
+
+    def stored_chunk(self, index: int) -> bytes | None:
+        """Return a chunk that is there."""
+        return self._gcp_bucket.blob(self._key(index)).download_as_bytes()
+
+
+class PipesGCSMessageWriter(PipesBlobStoreMessageWriter[PipesGCSMessageWriterChannel]):
+    """Writes messages in chunks to a bucket of Google Cloud Storage.
+
+    Args:
+        client: A ``google.cloud.storage.Client``.
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    def __init__(self, client: Any, *, interval: float = 10):
+        super().__init__(interval=interval)
+        self._client = client
+
+    def make_channel(self, params: PipesParams) -> PipesGCSMessageWriterChannel:
+        """Return the channel to the bucket that the params name."""
+        return PipesGCSMessageWriterChannel(
+            client=self._client, interval=self.interval, **_bucket(params, self)
+        )
+
+
+class PipesAzureBlobStorageMessageWriterChannel(_BucketChannel):
+    """Writes messages in chunks to a container of Azure Blob Storage.
+
+    Args:
+        client: An ``azure.storage.blob.BlobServiceClient``.
+        bucket: The container.
+        key_prefix: What the names of the blobs begin with.
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    def upload_messages_chunk(self, payload: IO[str], index: int) -> None:
+        """Upload one chunk, unless the index is taken."""
+        with self._client.get_blob_client(self._bucket, self._key(index)) as blob:
+            try:
+                blob.upload_blob(payload.read())
+            except Exception as error:
+                if getattr(error, "error_code", None) == "BlobAlreadyExists":
+                    raise FileExistsError(self._key(index)) from error
+                raise
+
+    def stored_chunk(self, index: int) -> bytes | None:
+        """Return a chunk that is there."""
+        with self._client.get_blob_client(self._bucket, self._key(index)) as blob:
+            return blob.download_blob().readall()
+
+
+class PipesAzureBlobStorageMessageWriter(
+    PipesBlobStoreMessageWriter[PipesAzureBlobStorageMessageWriterChannel]
+):
+    """Writes messages in chunks to a container of Azure Blob Storage.
+
+    Args:
+        client: An ``azure.storage.blob.BlobServiceClient``.
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    def __init__(self, client: Any, *, interval: float = 10):
+        super().__init__(interval=interval)
+        self._client = client
+
+    def make_channel(self, params: PipesParams) -> PipesAzureBlobStorageMessageWriterChannel:
+        """Return the channel to the container that the params name."""
+        return PipesAzureBlobStorageMessageWriterChannel(
+            client=self._client, interval=self.interval, **_bucket(params, self)
+        )
+
+
+class PipesBufferedFilesystemMessageWriterChannel(PipesBlobStoreMessageWriterChannel):
+    """Writes messages in chunks to a directory, which may be a mounted volume.
+
+    Args:
+        path: The directory.
+        interval: The longest that a message waits for others, in seconds; never more than 0.5.
+    """
+
+    def __init__(self, path: str, *, interval: float = 10):
+        super().__init__(interval=interval)
+        self._path = path
+        self._store = _ironpipe.ChunkStore.directory(path)
+
+    def upload_messages_chunk(self, payload: IO[str], index: int) -> None:
+        """Write one chunk, as a whole, unless the index is taken."""
+        name = f"{index}.json"
+        if not self._store.put(name, payload.read().encode()):
+            raise FileExistsError(name)
+
+    def stored_chunk(self, index: int) -> bytes | None:
+        """Return a chunk that is there."""
+        return self._store.get(f"{index}.json")
+
+
+class PipesUnityCatalogVolumesMessageWriter(
+    PipesBlobStoreMessageWriter[PipesBufferedFilesystemMessageWriterChannel]
+):
+    """Writes messages in chunks to a directory in a volume of Unity Catalog."""
+
+    def make_channel(self, params: PipesParams) -> PipesBufferedFilesystemMessageWriterChannel:
+        """Return the channel to the directory that the params name."""
+        path = env_param(params, "path", str, self)
+        return PipesBufferedFilesystemMessageWriterChannel(path=path, interval=self.interval)
+
+
+class PipesDbfsMessageWriter(
+    PipesBlobStoreMessageWriter[PipesBufferedFilesystemMessageWriterChannel]
+):
+    """Writes messages in chunks to a directory on DBFS, the file system of Databricks."""
+
+    def make_channel(self, params: PipesParams) -> PipesBufferedFilesystemMessageWriterChannel:
+        """Return the channel to the directory that the params name."""
+        path = env_param(params, "path", str, self)
+        return PipesBufferedFilesystemMessageWriterChannel(
+            path=dbfs_path(path), interval=self.interval
+        )
+
+    def get_opened_extras(self) -> PipesExtras:
+        """Return where the cluster puts the logs of its driver, if it does.
+
+        Raises:
+            DagsterPipesError: There is no pyspark, no py4j or no session of Databricks.
+        """
+        try:
+            from py4j.protocol import Py4JJavaError  # pyright: ignore
+            from pyspark.sql import SparkSession  # pyright: ignore
+        except ImportError as error:
+            raise DagsterPipesError(
+                "`PipesDbfsMessageWriter` requires pyspark and py4j to be available for import."
+            ) from error
+        spark: Any = SparkSession.getActiveSession()  # pyright: ignore
+        if spark is None:
+            raise DagsterPipesError(
+                "`PipesDbfsMessageWriter` expects an active `SparkSession` pre-configured by"
+                " Databricks. Did not detect an active spark session."
+            )
+        tags = "spark.databricks.clusterUsageTags"
+        try:
+            if not spark.conf.get(f"{tags}.clusterLogDeliveryEnabled"):
+                return {}
+            destination = spark.conf.get(f"{tags}.clusterLogDestination")
+            cluster = spark.conf.get(f"{tags}.clusterId")
+        except Py4JJavaError as error:  # pyright: ignore
+            warnings.warn(
+                "A Py4JJavaError was thrown while reading the spark config to extract cluster"
+                f" logging information. Log forwarding disabled. Error:\n  {error}",
+                category=DagsterPipesWarning,
+                stacklevel=2,
+            )
+            return {}
+        return {"cluster_driver_log_root": f"{destination}/{cluster}/driver"}
+
+
+def dbfs_path(path: str) -> str:
+    """Return where a path of DBFS is mounted.
+
+    Args:
+        path: The path on DBFS.
+    """
+    return os.path.join("/dbfs", path.lstrip("/"))  # noqa: PTH118
+
+
+def _bucket(params: PipesParams, writer: object) -> dict[str, Any]:
+    return {
+        "bucket": env_param(params, "bucket", str, writer),
+        "key_prefix": optional_env_param(params, "key_prefix", str, writer),
+    }
