@@ -1,4 +1,4 @@
-"""Context loaders for object stores and mounted volumes. The names are those of ``dagster_pipes``."""
+"""Context loaders for object stores and volumes. The names are those of ``dagster_pipes``."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from types import GenericAlias
 from ironpipe import _ironpipe
 from ironpipe._checks import env_param, optional_env_param
 from ironpipe._errors import DagsterPipesError, DagsterPipesWarning
-from ironpipe._writers import PipesMessageWriter, PipesMessageWriterChannel
+from ironpipe._writers import _ENGINE_WRITES, PipesMessageWriter, PipesMessageWriterChannel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ class ChunkMessageWriterChannel(PipesMessageWriterChannel):
             self.close()
 
 
+_ENGINE_WRITES.append(ChunkMessageWriterChannel.write_message)
+
+
 class PipesBlobStoreMessageWriterChannel(ChunkMessageWriterChannel):
     """Writes messages in chunks to any store: subclasses say how to upload one.
 
@@ -134,7 +137,7 @@ class PipesBlobStoreMessageWriterChannel(ChunkMessageWriterChannel):
             FileExistsError: Another writer has taken the index. The chunk is then given the next.
         """
 
-    def stored_chunk(self, index: int) -> bytes | None:
+    def stored_chunk(self, index: int) -> bytes | None:  # noqa: ARG002
         """Return the chunk that has taken an index, to tell our own from another writer's.
 
         Args:
@@ -191,9 +194,8 @@ class PipesBlobStoreMessageWriter(_GenericBlobStoreWriter["T_BlobStoreMessageWri
             OSError: Something was not delivered.
         """
         channel = self.make_channel(params)
-        with channel.buffered_upload_loop():
-            with self._captured(channel, params):
-                yield channel
+        with channel.buffered_upload_loop(), self._captured(channel, params):
+            yield channel
 
     def _captured(self, channel: PipesBlobStoreMessageWriterChannel, params: PipesParams) -> Any:
         if not params.get(self.INCLUDE_STDIO_IN_MESSAGES_KEY):
@@ -423,14 +425,16 @@ class PipesDbfsMessageWriter(
         Raises:
             DagsterPipesError: There is no pyspark, no py4j or no session of Databricks.
         """
+        from importlib import import_module
+
         try:
-            from py4j.protocol import Py4JJavaError  # pyright: ignore
-            from pyspark.sql import SparkSession  # pyright: ignore
+            py4j: Any = import_module("py4j.protocol")
+            pyspark: Any = import_module("pyspark.sql")
         except ImportError as error:
             raise DagsterPipesError(
                 "`PipesDbfsMessageWriter` requires pyspark and py4j to be available for import."
             ) from error
-        spark: Any = SparkSession.getActiveSession()  # pyright: ignore
+        spark = pyspark.SparkSession.getActiveSession()
         if spark is None:
             raise DagsterPipesError(
                 "`PipesDbfsMessageWriter` expects an active `SparkSession` pre-configured by"
@@ -442,7 +446,7 @@ class PipesDbfsMessageWriter(
                 return {}
             destination = spark.conf.get(f"{tags}.clusterLogDestination")
             cluster = spark.conf.get(f"{tags}.clusterId")
-        except Py4JJavaError as error:  # pyright: ignore
+        except py4j.Py4JJavaError as error:
             warnings.warn(
                 "A Py4JJavaError was thrown while reading the spark config to extract cluster"
                 f" logging information. Log forwarding disabled. Error:\n  {error}",

@@ -25,6 +25,7 @@ __all__ = [
     "AssetMaterialization",
     "Batch",
     "Channel",
+    "ChunkStore",
     "Closed",
     "Context",
     "CustomMessage",
@@ -32,11 +33,13 @@ __all__ = [
     "ExternalStream",
     "LineWriter",
     "Log",
+    "LostChunk",
     "MessageDecoder",
     "MessageReader",
     "Opened",
     "OrdinaryOutput",
     "ParamsIterator",
+    "Ready",
     "Rejected",
     "Session",
     "StdioCapture",
@@ -50,6 +53,7 @@ __all__ = [
     "new_context",
     "read_context",
     "read_messages",
+    "tail_chunks",
     "tail_messages",
 ]
 
@@ -129,6 +133,22 @@ class Channel:
     """
 
     def __new__(cls, path: str) -> Self: ...
+    @staticmethod
+    def chunks(
+        store: ChunkStore, prefix: str = "", *, interval: float = 0.5, patience: float = 60.0
+    ) -> Channel:
+        """Return a channel that uploads messages in chunks.
+
+        Args:
+            store: Where they go.
+            prefix: What the keys of the session begin with.
+            interval: The longest that a message waits for others before it is uploaded, in seconds.
+            patience: How long closing waits for the last upload, in seconds.
+
+        Raises:
+            OverflowError: A time is negative or endless.
+        """
+
     def write_message(self, message: Mapping[str, Any], /) -> None:
         """Append a message.
 
@@ -435,6 +455,120 @@ class OrdinaryOutput:
     def __hash__(self) -> int: ...
 
 @final
+class ChunkStore:
+    """Where the chunks of sessions lie: a bucket, a directory, or what a Python object makes of it.
+
+    It is made by one of its static methods.
+    """
+
+    @staticmethod
+    def open(url: str, options: Mapping[str, str] | None = None) -> ChunkStore:
+        """Open a bucket or container, without the SDK of its provider.
+
+        Args:
+            url: ``s3://bucket/prefix``, ``gs://bucket/prefix`` or ``az://container/prefix``.
+            options: Settings such as ``endpoint``, ``region`` and credentials, by the names of the
+                Rust crate ``object_store``. What is not here comes from the environment variables
+                of the provider's own tools, then from the machine.
+
+        Raises:
+            DagsterPipesError: The URL is of no such store, an option is unknown, or something that
+                the store needs is missing.
+        """
+
+    @staticmethod
+    def directory(path: str | PathLike[str]) -> ChunkStore:
+        """Return the store that a directory is. It is made when something is put into it.
+
+        Args:
+            path: The directory.
+        """
+
+    @staticmethod
+    def of(object: Any, /, *, location: str = "a store") -> ChunkStore:
+        """Return a store that stands on a Python object.
+
+        Args:
+            object: It has ``put(key: str, data: bytes)``, which gives False where the key is taken,
+                ``get(key: str) -> bytes | None``, and may have ``remove(key: str)``. Where they
+                raise, they are called again.
+            location: Its name in errors.
+        """
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Store an object as a whole, unless the key is taken; whether it is stored.
+
+        Args:
+            key: Its key, below the prefix that the store was opened with.
+            data: What it holds.
+
+        Raises:
+            OSError: The store refused, for 30 s or for good.
+        """
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, or None where there is none.
+
+        Args:
+            key: Its key.
+
+        Raises:
+            OSError: The store refused, for 30 s or for good.
+        """
+
+    def remove(self, key: str) -> None:
+        """Remove an object, if there is one.
+
+        Args:
+            key: Its key.
+
+        Raises:
+            OSError: The store refused, for 30 s or for good.
+        """
+
+    def remove_chunks(self, prefix: str, count: int) -> None:
+        """Remove the first chunks of a session.
+
+        Args:
+            prefix: What the keys of the session begin with.
+            count: How many; :attr:`DeliveryReport.chunks` says it.
+
+        Raises:
+            OSError: The store refused, for 30 s or for good.
+        """
+
+@final
+class Ready:
+    """The readers that have something to do, for one thread that serves many."""
+
+    def __new__(cls) -> Self: ...
+    def wait(self, timeout: float | None = None) -> list[int]:
+        """Wait for readers; return the keys that they were opened with.
+
+        Args:
+            timeout: How long, in seconds; for ever if None.
+
+        Raises:
+            KeyboardInterrupt: A signal arrived.
+        """
+
+@final
+class LostChunk:
+    """A chunk that could not be read."""
+
+    @property
+    def index(self) -> int:
+        """Its index."""
+
+    @property
+    def and_all_after(self) -> bool:
+        """Whether the chunks behind it are unknown, too."""
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+
+@final
 class MessageDecoder:
     """Decodes messages from bytes that are pushed into it; reads nothing and waits for nothing.
 
@@ -640,6 +774,41 @@ def read_messages(path: str | PathLike[str], *, max_line: int = ...) -> MessageR
         OSError: It can't be opened.
     """
 
+def tail_chunks(
+    store: ChunkStore,
+    prefix: str = "",
+    *,
+    until_closed: bool = True,
+    max_line: int = 268_435_456,
+    max_chunk: int = 1_073_741_824,
+    quiet: float = 1.5,
+    drain: float = 3.0,
+    patience: float = 60.0,
+    ready: Ready | None = None,
+    key: int = 0,
+) -> MessageReader:
+    """Read the chunks of a session while they are written.
+
+    Any number of readers share one thread, which looks for their chunks: soon after one has come,
+    and ever more seldom while none comes.
+
+    Args:
+        store: Where they lie.
+        prefix: What the keys of the session begin with.
+        until_closed: End once every writer has closed, if all of them are known to be ironpipe's.
+        max_line: The longest line that is read, in bytes.
+        max_chunk: The largest chunk that is read, in bytes.
+        quiet: The longest time between two looks, in seconds, while few sessions are open.
+        drain: How long nothing new may come after :meth:`MessageReader.finish`, in seconds.
+        patience: How long a chunk that is missing or a store that fails is waited for, in seconds.
+        ready: Is told whenever there is something to do.
+        key: What it is told.
+
+    Raises:
+        OSError: There is no thread left.
+        OverflowError: A time is negative or endless.
+    """
+
 def tail_messages(
     path: str | PathLike[str], *, until_closed: bool = True, max_line: int = ...
 ) -> MessageReader:
@@ -698,6 +867,30 @@ class DeliveryReport:
     @property
     def repeated_count(self) -> int:
         """How many messages came again and were dropped."""
+
+    @property
+    def lost_chunks(self) -> list[LostChunk]:
+        """The first chunks that could not be read."""
+
+    @property
+    def lost_chunk_count(self) -> int:
+        """How many chunks could not be read."""
+
+    @property
+    def unclosed(self) -> int:
+        """How many writers that hold messages back had not closed at the end."""
+
+    @property
+    def chunks(self) -> int:
+        """The index of the last chunk that was read."""
+
+    @property
+    def requests(self) -> int:
+        """How often a store was asked for a chunk."""
+
+    @property
+    def failed_requests(self) -> int:
+        """How many of these requests failed and were made again."""
 
     @property
     def is_complete(self) -> bool:

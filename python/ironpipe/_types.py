@@ -35,6 +35,7 @@ __all__ = [
     "PipesParams",
     "PipesPartitionKeyRange",
     "PipesTimeWindow",
+    "T_BlobStoreMessageWriterChannel",
     "T_LogChannel",
     "T_MessageChannel",
 ]
@@ -86,6 +87,7 @@ PipesMetadataType: TypeAlias = Literal[
 # At run time they are bound to nothing, so that a user's own class of the same shape passes.
 T_MessageChannel = TypeVar("T_MessageChannel")
 T_LogChannel = TypeVar("T_LogChannel")
+T_BlobStoreMessageWriterChannel = TypeVar("T_BlobStoreMessageWriterChannel")
 
 
 class PipesMetadataValue(TypedDict):

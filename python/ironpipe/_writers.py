@@ -235,9 +235,13 @@ def engine_channel(channel: Any) -> Any:
         channel: Anything with ``write_message``.
 
     Returns:
-        The file of the engine itself, where the channel is one and writes in no way of its own;
-        else the channel.
+        The channel of the engine itself, where the channel stands on one and writes in no way of
+        its own; else the channel.
     """
-    if type(channel) is PipesFileMessageWriterChannel:
+    if getattr(type(channel), "write_message", None) in _ENGINE_WRITES:
         return channel.native
     return channel
+
+
+# How a channel writes that stands on one of the engine's.
+_ENGINE_WRITES: list[Any] = [PipesFileMessageWriterChannel.write_message]
