@@ -238,7 +238,8 @@ def engine_channel(channel: Any) -> Any:
         The channel of the engine itself, where the channel stands on one and writes in no way of
         its own; else the channel.
     """
-    if getattr(type(channel), "write_message", None) in _ENGINE_WRITES:
+    writes: Any = getattr(type(channel), "write_message", None)  # pyright: ignore[reportUnknownArgumentType]
+    if writes in _ENGINE_WRITES:
         return channel.native
     return channel
 
