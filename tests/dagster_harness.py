@@ -98,7 +98,7 @@ def run_command(
     argv: Sequence[str],
     *,
     instance: dg.DagsterInstance,
-    on_invocation: Callable[[dg.PipesClientCompletedInvocation], None] = lambda _: None,
+    on_invocation: Callable[[Any], None] = lambda _: None,
 ) -> Stored:
     """Materializes asset ``a`` with a command, and reads the run back."""
 

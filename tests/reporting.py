@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_harness import command
-from ironpipe.dagster import PipesSubprocessClient
+from ironpipe.dagster import PipesClientCompletedInvocation, PipesSubprocessClient
 
 Step = tuple[str, Any]
 FACTS: Step = ("facts", None)
@@ -26,7 +26,7 @@ def custom(payload: object) -> Step:
 
 def invoke(
     context: Any, *do: Step, client: dg.PipesSubprocessClient | None = None, **extras: Any
-) -> dg.PipesClientCompletedInvocation:
+) -> PipesClientCompletedInvocation:
     """Runs the process by our client."""
     return (client or PipesSubprocessClient()).run(
         context=context, command=command("report.py"), extras={"do": do, **extras}

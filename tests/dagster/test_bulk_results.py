@@ -75,5 +75,4 @@ def test_each_part(asset_key: str, metadata: Any, data_version: str | None) -> N
     theirs, own = both(asset_key, metadata, data_version)
     assert own == theirs
     assert repr(own) == repr(theirs)
-    for part in ("asset_key", "metadata", "check_results", "data_version", "tags", "value"):
-        assert type(getattr(own, part)) is type(getattr(theirs, part))
+    assert [type(part) for part in own] == [type(part) for part in theirs]

@@ -17,7 +17,12 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from dagster_harness import Stored, command, read, run
 from family_harness import family_in, wait_until
-from ironpipe.dagster import MessagesLostError, PipesSubprocessClient, ResultStream
+from ironpipe.dagster import (
+    MessagesLostError,
+    PipesClientCompletedInvocation,
+    PipesSubprocessClient,
+    ResultStream,
+)
 
 
 def paced(*steps: str) -> list[str]:
@@ -97,7 +102,7 @@ def test_what_was_not_reported_is_implied_at_the_end(instance: dg.DagsterInstanc
 
 
 def test_the_invocation_is_that_of_run(instance: dg.DagsterInstance) -> None:
-    invocations: list[dg.PipesClientCompletedInvocation] = []
+    invocations: list[PipesClientCompletedInvocation] = []
     argv = paced("a", "custom:hello", "check:a:c")
 
     def body(context: dg.AssetExecutionContext) -> Iterator[Any]:

@@ -7,6 +7,8 @@ a report that says which, instead of passing without it.
 """
 
 try:
+    # First, since it warns where something behind it may fail.
+    from ._compat import UntestedDagsterWarning  # isort: skip
     from ._client import PipesSubprocessClient
 except ModuleNotFoundError as error:
     if error.name not in ("dagster", "dagster_pipes", "psutil"):
@@ -22,8 +24,8 @@ from dagster import (
     PipesClient,
     PipesContextInjector,
     PipesExecutionResult,
-    PipesLaunchedData,
 )
+from dagster._core.pipes.context import PipesLaunchedData
 
 from ._base import PipesMessageReader
 from ._composite import PipesCompositeMessageReader
@@ -74,6 +76,7 @@ __all__ = [
     "ProcessFailedError",
     "ResultStream",
     "StdioMessageReader",
+    "UntestedDagsterWarning",
     "extract_message_or_forward_to_file",
     "extract_message_or_forward_to_stdout",
     "forward_only_logs_to_file",

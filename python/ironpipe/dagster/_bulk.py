@@ -16,7 +16,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from dagster._core.instance.types import _EventListenerLogHandler
 from dagster._core.log_manager import DagsterLogHandler, DagsterLogManager
 from dagster._core.utils import coerce_valid_log_level
 
@@ -112,7 +111,7 @@ def _stand_in(context: Context) -> LogBuffer | None:
         places = [
             place
             for place, handler in enumerate(handlers)
-            if type(handler) in (_EventListenerLogHandler, LogBuffer)
+            if isinstance(handler, LogBuffer) or _stores(handler)
         ]
         if (
             type(log) is not DagsterLogManager
@@ -131,3 +130,10 @@ def _stand_in(context: Context) -> LogBuffer | None:
     except (AttributeError, KeyError, TypeError):
         return None
     return buffer
+
+
+def _stores(handler: object) -> bool:
+    """Whether it is Dagster's own handler that stores, which has lived in two modules."""
+    kind = type(handler)
+    home = kind.__module__
+    return kind.__name__ == "_EventListenerLogHandler" and home.startswith("dagster._core.instance")

@@ -12,7 +12,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from dagster._core.instance.types import _EventListenerLogHandler
 from dagster._core.log_manager import DagsterLogManager, get_log_record_metadata
 
 from ._bulk_rows import Line
@@ -33,7 +32,7 @@ class LogBuffer(logging.Handler):
         original: That handler, which is among the log manager's.
     """
 
-    def __init__(self, log: DagsterLogManager, original: _EventListenerLogHandler) -> None:
+    def __init__(self, log: DagsterLogManager, original: Any) -> None:
         super().__init__(original.level)
         self._mutex = threading.RLock() if self.lock is None else self.lock
         self.filters = original.filters

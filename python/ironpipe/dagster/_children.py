@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster
-from dagster._core.pipes.utils import _ChildMessageHandler
 from dagster._utils.error import ExceptionInfo
 
+from ._compat import OfficialChildHandler
 from ._handler import find_handler
 from ._intake import Intake, wire
 from ._ledger import Ledger, Writer
@@ -125,7 +125,7 @@ def as_child(handler: dagster.PipesMessageHandler) -> dagster.PipesMessageHandle
     Args:
         handler: What a reader was handed.
     """
-    if isinstance(handler, _ChildMessageHandler):
+    if isinstance(handler, OfficialChildHandler):
         return ChildHandler(handler._handler, handler._reader).as_handler()
     return handler
 
@@ -137,7 +137,7 @@ def route_to(handler: dagster.PipesMessageHandler, reader: dagster.PipesMessageR
         handler: The handler.
         reader: The reader: a copy, for one session.
     """
-    if isinstance(handler, _ChildMessageHandler):
+    if isinstance(handler, OfficialChildHandler):
         handler._reader = reader
     else:
         handler._message_reader = reader

@@ -5,25 +5,24 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dagster
-from dagster import PipesLaunchedData
-from dagster._core.pipes.context import PIPES_COMPOSITE_WRITERS_KEY
+from dagster._core.pipes.context import PipesLaunchedData
 from dagster_pipes import PipesParams
 
 from ._base import PipesMessageReader
 from ._children import ChildHandler, route_to
+from ._compat import PIPES_COMPOSITE_WRITERS_KEY, OfficialCompositeReader
 from ._delivery import Delivery
 from ._handler import find_handler
 from ._ledger import Writer
 from ._policy import OnIncomplete, check_on_incomplete
 
 
-class PipesCompositeMessageReader(
-    PipesMessageReader, dagster.PipesCompositeMessageReader, delivers=True
-):
+class PipesCompositeMessageReader(PipesMessageReader, OfficialCompositeReader, delivers=True):
     """Reads the messages of several external processes, each through a reader of its own.
 
-    Drop-in for ``dagster.PipesCompositeMessageReader``. Each writer has its own account: one that
-    never opens, dies before it closes, or loses messages is named.
+    Drop-in for ``dagster.PipesCompositeMessageReader``, which Dagster has from 1.13.2 on. Each
+    writer has its own account: one that never opens, dies before it closes, or loses messages is
+    named.
 
     One reader may serve several sessions, also at the same time, if its readers may.
 
@@ -34,7 +33,8 @@ class PipesCompositeMessageReader(
             else ``"fail"``.
 
     Raises:
-        DagsterInvariantViolationError: There are no readers, or one of them is for several writers.
+        DagsterInvariantViolationError: There are no readers, one of them is for several writers,
+            or Dagster is older.
     """
 
     def __init__(

@@ -5,12 +5,12 @@
 
 from typing import Any
 
-import dagster
 from dagster import MaterializeResult
 from dagster._core.definitions.utils import NoValueSentinel
+from dagster._core.pipes.client import PipesClientCompletedInvocation as OfficialInvocation
 
 
-class PipesClientCompletedInvocation(dagster.PipesClientCompletedInvocation):
+class PipesClientCompletedInvocation(OfficialInvocation):
     """The results of a run. Drop-in for ``dagster.PipesClientCompletedInvocation``.
 
     Asking for results never takes them away: they are the same however often they are asked for.
@@ -28,7 +28,7 @@ class PipesClientCompletedInvocation(dagster.PipesClientCompletedInvocation):
         Args:
             implicit_materialization: Whether to make one where none was reported.
             value: The value of the asset, for its I/O manager to store: so a downstream asset can
-                take what the external process reported as an input.
+                take what the external process reported as an input. From Dagster 1.11 on.
 
         Raises:
             DagsterPipesError: There is none, or more than one.

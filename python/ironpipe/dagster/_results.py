@@ -73,12 +73,13 @@ def _quick(
 ) -> MaterializeResult[Any]:
     version = None if data_version is None else tuple.__new__(DataVersion, (data_version,))
     made: Any = MaterializeResult
-    return tuple.__new__(made, (asset_key, metadata, [], version, None, _no_value()))
+    return tuple.__new__(made, (asset_key, metadata, [], version, None, *_rest()))
 
 
 @cache
-def _no_value() -> Any:
-    return MaterializeResult().value
+def _rest() -> tuple[Any, ...]:
+    """What else a result has: a value, from Dagster 1.11 on."""
+    return tuple(MaterializeResult())[5:]
 
 
 @cache

@@ -7,8 +7,8 @@ from inspect import GEN_SUSPENDED, getgeneratorstate
 from types import TracebackType
 from typing import Any
 
-from dagster import PipesClientCompletedInvocation
 from dagster._core.errors import DagsterInvariantViolationError
+from dagster._core.pipes.client import PipesClientCompletedInvocation
 
 from ._events import step_context_of
 from ._types import Context, Result
