@@ -9,10 +9,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as db
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from bulk_harness import line, log, run_op, session
 from dagster_harness import Stored
-from event_logs import POSTGRES, SQLITE, instance_on, rows
+from event_logs import POSTGRES, SQLITE, instance_on, new_database, rows
+from ironpipe.dagster import _bulk_store
+from ironpipe.dagster._bulk_store import LogStore
 
 STORAGES = [SQLITE, POSTGRES]
 
@@ -196,7 +199,11 @@ def test_a_message_that_can_not_be_stored_is_named_and_stops_no_other() -> None:
     assert "poisoned" in stored.failure()
 
 
-def test_a_storage_that_fails_makes_the_run_red_with_the_count() -> None:
+def test_a_storage_that_fails_makes_the_run_red_with_the_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_bulk_store, "_PATIENCE_SECONDS", 0.0)
+
     def body(context: Any) -> None:
         add_trigger(
             context.instance,
@@ -215,6 +222,87 @@ def test_a_storage_that_fails_makes_the_run_red_with_the_count() -> None:
     assert rows_of(stored) == []
     assert "2,500 messages refused by Dagster" in stored.failure()
     assert "no space left" in stored.failure()
+
+
+class Outage:
+    """A Postgres database that takes no connection, from the first look at it on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.noticed = threading.Event()
+        has_waited = LogStore._has_waited
+
+        def notice(store: LogStore) -> bool:
+            self.noticed.set()
+            return has_waited(store)
+
+        monkeypatch.setattr(LogStore, "_has_waited", notice)
+        # Dagster itself tries again for seconds, each time.
+        monkeypatch.setattr("dagster_postgres.utils.calculate_delay", lambda *_, **__: 0.01)
+        self.address = new_database()
+        self._name = db.make_url(self.address).database
+        self._server = db.make_url(self.address).set(database="postgres")
+
+    def begin(self, context: Any) -> None:
+        while not any("opened" in row["event"] for row in rows(context.instance, context.run_id)):
+            time.sleep(0.01)
+        self._execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
+        self._execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'"
+        )
+
+    def end(self) -> None:
+        self._execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
+
+    def end_once_noticed(self) -> None:
+        assert self.noticed.wait(60)
+        self.end()
+
+    def _execute(self, statement: str) -> None:
+        engine = db.create_engine(self._server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(db.text(statement))
+        engine.dispose()
+
+
+def test_messages_wait_for_a_storage_that_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    outage = Outage(monkeypatch)
+    restorer = threading.Thread(target=outage.end_once_noticed)
+
+    def body(context: Any) -> None:
+        with session(context) as send:
+            outage.begin(context)
+            restorer.start()
+            send([log(f"row {n}") for n in range(2_500)])
+
+    with instance_on(outage.address) as instance:
+        stored = run_op(instance, body)
+    restorer.join()
+    assert stored.success, stored.failure()
+    assert rows_of(stored) == [f"row {n}" for n in range(2_500)]
+
+
+def test_an_interrupted_step_waits_for_no_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    outage = Outage(monkeypatch)
+    monkeypatch.setattr(_bulk_store, "_PATIENCE_SECONDS", 3600.0)
+    notes: list[str] = []
+
+    def body(context: Any) -> None:
+        try:
+            with session(context) as send:
+                outage.begin(context)
+                send([log("row 1")])
+                assert outage.noticed.wait(60)
+                raise DagsterExecutionInterruptedError
+        except DagsterExecutionInterruptedError as error:
+            notes.extend(getattr(error, "__notes__", ["1 message refused by Dagster"]))
+        finally:
+            outage.end()
+
+    with instance_on(outage.address) as instance:
+        stored = run_op(instance, body)
+    assert stored.success, stored.failure()
+    assert any("1 message refused by Dagster" in note for note in notes)
+    assert rows_of(stored) == []
 
 
 def test_a_message_behind_closed_is_stored_with_the_official_warning() -> None:

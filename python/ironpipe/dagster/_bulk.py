@@ -71,6 +71,10 @@ class BulkLogs:
         """Has in the event log what was taken so far."""
         self._buffer.flush()
 
+    def hurry(self) -> None:
+        """From now on waits for no event log that is out of reach: the step is interrupted."""
+        self._buffer.hurry()
+
     def _refuse(self, line: Line, error: BaseException) -> None:
         params = {"message": line.text, "level": line.level}
         self._ledger.refuse({"method": "log", "params": params}, error)

@@ -120,6 +120,10 @@ class LogBuffer(logging.Handler):
                 with self._deaf():
                     self._store.store(lines)
 
+    def hurry(self) -> None:
+        """From now on waits for no event log that is out of reach."""
+        self._store.hurry()
+
     def _add(self, line: Line) -> None:
         if line.level < self.level:
             return

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportPrivateUsage=false
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -12,10 +13,14 @@ from typing import Any
 
 from dagster import DagsterInstance
 from dagster._core.log_manager import DagsterLogHandlerMetadata
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 
 from ._bulk_insert import INSERTS
 from ._bulk_rows import Line, LogRows
+
+# A database that restarts, or that somebody has locked, comes back. The messages wait that long.
+_PATIENCE_SECONDS = 60.0
+_PAUSE_SECONDS = 0.5
 
 
 class LogStore:
@@ -36,6 +41,9 @@ class LogStore:
         # seconds, and messages may come by the million.
         self._broken_by: Exception | None = None
         self._broken_until = 0.0
+        # Until when it may come back, once it has failed.
+        self._deadline: float | None = None
+        self._hurried = threading.Event()
 
     @staticmethod
     def takes(instance: DagsterInstance) -> bool:
@@ -46,7 +54,8 @@ class LogStore:
         """Stores messages in few transactions, and those of a transaction that fails one by one.
 
         Args:
-            lines: The messages, in order. Those that can't be stored are refused.
+            lines: The messages, in order. Those that can't be stored are refused. While the
+                event log is out of reach they wait for it, for a minute in all.
         """
         waiting = deque(lines)
         try:
@@ -55,6 +64,10 @@ class LogStore:
         except BaseException as error:
             _refuse(waiting, error)
             raise
+
+    def hurry(self) -> None:
+        """From now on waits for nothing: the step is being interrupted."""
+        self._hurried.set()
 
     def _store_some(self, waiting: deque[Line]) -> None:
         if self._broken_by is not None and time.monotonic() < self._broken_until:
@@ -65,17 +78,17 @@ class LogStore:
             stored = self._insert(self._run_id, self._rows.rows(part))
         except Exception:
             for _ in part:
-                self._store_one(waiting)
+                if not self._store_one(waiting):
+                    return
             return
         if stored:
-            self._broken_by = None
+            self._recover()
             for _ in part:
                 waiting.popleft()
             self._tell(part)
 
-    def _store_one(self, waiting: deque[Line]) -> None:
-        if not waiting:
-            return
+    def _store_one(self, waiting: deque[Line]) -> bool:
+        """Stores the first one, and says whether the event log is as it should be."""
         line = waiting[0]
         started = time.monotonic()
         try:
@@ -85,12 +98,26 @@ class LogStore:
             line.refuse(line, error)
             waiting.popleft()
         except Exception as error:
-            now = time.monotonic()
-            self._broken_by, self._broken_until = error, now + (now - started)
-            _refuse(waiting, error)
+            if not (_is_outage(error) and self._has_waited()):
+                now = time.monotonic()
+                self._broken_by, self._broken_until = error, now + (now - started)
+                _refuse(waiting, error)
+            return False
         else:
+            self._recover()
             waiting.popleft()
             self._tell([line])
+        return True
+
+    def _has_waited(self) -> bool:
+        """Waits a little for an event log that may come back; False once it took too long."""
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + _PATIENCE_SECONDS
+        return now < self._deadline and not self._hurried.wait(_PAUSE_SECONDS)
+
+    def _recover(self) -> None:
+        self._broken_by = self._deadline = None
 
     def _tell(self, lines: Iterable[Line]) -> None:
         """Passes what was stored on to those who listen to the run."""
@@ -103,6 +130,12 @@ class LogStore:
                     subscriber(entry)
             except Exception as error:
                 line.refuse(line, error)
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Whether the event log could not be reached; Dagster wraps what its database says of it."""
+    outages = (OperationalError, InterfaceError)
+    return isinstance(error, outages) or isinstance(error.__cause__, outages)
 
 
 def _refuse(waiting: deque[Line], error: BaseException) -> None:

@@ -25,6 +25,7 @@ import ironpipe
 from ._bulk import BulkLogs, bulk_logs
 from ._events import step_context_of
 from ._intake import Intake, wire
+from ._interrupts import is_interruption
 from ._ledger import Ledger
 from ._results import materialize_result
 from ._types import Context, Result
@@ -99,7 +100,12 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         with bulk_logs(self._context, self._ledger) as self._logs:
             try:
                 with super().handle_messages() as params:
-                    yield params
+                    try:
+                        yield params
+                    except BaseException as error:
+                        if self._logs is not None and is_interruption(error):
+                            self._logs.hurry()
+                        raise
             finally:
                 self._logs = None
                 for report in self._intake.reports():

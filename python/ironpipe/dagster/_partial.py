@@ -27,6 +27,7 @@ from dagster._core.execution.plan.outputs import StepOutputHandle
 
 from ._events import step_context_of
 from ._types import Context, Result
+from ._words import count
 
 
 def store_partial_results(context: Context, results: Sequence[Result]) -> None:
@@ -48,7 +49,7 @@ def store_partial_results(context: Context, results: Sequence[Result]) -> None:
     for result in results:
         stored += _store(step_context, result, seen)
     if stored:
-        context.log.info(f"[ironpipe] kept {stored} results of the failing step.")
+        context.log.info(f"[ironpipe] kept {count(stored, 'result')} of the failing step.")
 
 
 def _store(step_context: StepExecutionContext, result: Result, seen: set[str]) -> int:
