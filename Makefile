@@ -16,6 +16,9 @@ export CARGO_TARGET_DIR := $(TARGET)
 
 # What is not built by default is checked all the same.
 FEATURES := --all-features
+# Without the clients of object stores, which would be linked into each test anew: they are tested
+# through Python.
+TESTED   := --features ironpipe/log,ironpipe/tracing,ironpipe/chunks
 
 # One interpreter in the build script's environment, whoever calls cargo: else PyO3 is built anew
 # for each of maturin, clippy and the tests.
@@ -92,8 +95,8 @@ test: lint test-rust test-python types docs bench-short ## all checks; what a ch
 .PHONY: test-rust
 test-rust: $(dev_installed) ## the Rust tests and benches (on little data), in the profile of `build`
 	@tools/check-rust
-	BENCH_SHORT=1 $(CARGO) test --release $(LOCKED) $(FEATURES) --all-targets
-	$(CARGO) test --release $(LOCKED) $(FEATURES) --doc
+	BENCH_SHORT=1 $(CARGO) test --release $(LOCKED) $(TESTED) --all-targets
+	$(CARGO) test --release $(LOCKED) $(TESTED) --doc
 
 .PHONY: test-python
 test-python: build ## the Python tests
