@@ -314,6 +314,21 @@ def test_a_command_that_does_not_exist(instance: dg.DagsterInstance) -> None:
     assert "no-such-command-here" in stored.failure()
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "command names no program"),
+        ("", "command names no program"),
+        (["", "x"], "command names no program"),
+        (["true", 3], "command[1] must be a string; got int"),
+        (None, "command must be a program or a sequence"),
+    ],
+)
+def test_a_command_that_is_none(instance: dg.DagsterInstance, given: Any, said: str) -> None:
+    stored = run_command(PipesSubprocessClient(), given, instance=instance)
+    assert said in stored.failure()
+
+
 # --- contexts ------------------------------------------------------------------------------------
 
 

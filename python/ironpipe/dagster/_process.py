@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from dagster._check import ParameterCheckError
 
 from ._tee import StreamTee
 from ._tree import ProcessTree, describe, has_group
@@ -47,6 +49,7 @@ class ExternalProcess:
 
     Raises:
         OSError: It can't be started.
+        ParameterCheckError: The command is none.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class ExternalProcess:
         watch: bool = True,
         sink: "StreamSink | None" = None,
     ):
+        _check_command(command)
         mark = (MARK_ENV_VAR, secrets.token_hex(8))
         sinks = {sink.stream: sink} if sink is not None else {}
         self._stderr = StreamTee(2, forward=forward_stdio, sink=sinks.get("stderr"))
@@ -206,6 +210,26 @@ class ExternalProcess:
         if state is None:
             return None
         return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+
+
+def _check_command(command: object) -> None:
+    """Says what is wrong with a command. Shows no arguments: they may be secret."""
+    if isinstance(command, (str, bytes, os.PathLike)):
+        parts: Sequence[object] = [cast("object", command)]
+    elif isinstance(command, Sequence):
+        parts = cast("Sequence[object]", command)
+    else:
+        raise ParameterCheckError(
+            "command must be a program or a sequence of it and its arguments;"
+            f" got {type(command).__name__}."
+        )
+    if not parts or not parts[0]:
+        raise ParameterCheckError("command names no program: it is empty.")
+    for place, part in enumerate(parts):
+        if not isinstance(part, (str, bytes, os.PathLike)):
+            raise ParameterCheckError(
+                f"command[{place}] must be a string; got {type(part).__name__}."
+            )
 
 
 def _too_long(env: Mapping[str, str]) -> OSError:
