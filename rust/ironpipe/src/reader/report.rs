@@ -22,7 +22,7 @@ pub struct Rejected {
     pub offset: u64,
     /// What is wrong with it.
     pub reason: String,
-    /// Its first bytes, those that are not UTF-8 replaced.
+    /// Its first bytes, those that are not UTF-8 replaced, control characters escaped.
     pub head: String,
 }
 

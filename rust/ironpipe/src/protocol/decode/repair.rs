@@ -119,11 +119,37 @@ pub(super) fn reject(line: &[u8], at: usize, reason: String) -> Rejection {
 /// The first bytes of `bytes`, to be shown.
 pub(crate) fn head(bytes: &[u8]) -> String {
     const SHOWN: usize = 100;
-    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).into_owned();
+    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
+    let mut text = String::with_capacity(shown.len());
+    for character in shown.chars() {
+        match character.is_control() {
+            true => text.extend(character.escape_debug()),
+            false => text.push(character),
+        }
+    }
     if bytes.len() > SHOWN {
         // The cut may have gone through a character.
         text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_can_not_move_the_cursor() {
+        assert_eq!(
+            head(b"\0\x1b[2J\t\x7f\xff \"gr\xc3\xb6\xc3\x9fe\""),
+            "\\0\\u{1b}[2J\\t\\u{7f}\u{fffd} \"größe\""
+        );
+        let long = "é".repeat(80);
+        assert_eq!(head(long.as_bytes()), format!("{}…", "é".repeat(50)));
+        assert_eq!(
+            head(format!("x{long}").as_bytes()),
+            format!("x{}…", "é".repeat(49))
+        );
+    }
 }
