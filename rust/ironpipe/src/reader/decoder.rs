@@ -1,14 +1,13 @@
 //! Bytes to messages, without input or output.
 
 use std::io;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::lines::{Entry, Sink, What};
 use super::message::MessageRef;
 use super::report::{DeliveryReport, Tracker};
 use crate::framing::{BLOCK, Frame, LineFramer};
-use crate::protocol::decode::{Decoded, Rejection, Repair, decode, decode_plain_log};
-use crate::protocol::envelope::PIPES_PROTOCOL_VERSION_FIELD;
+use crate::protocol::decode::decode_plain_log;
 
 /// What came out of a [`MessageDecoder`].
 #[derive(Debug, Clone, Copy)]
@@ -56,34 +55,6 @@ pub(super) struct Tally(Arc<Mutex<Tracker>>);
 impl Tally {
     pub(super) fn tracker(&self) -> MutexGuard<'_, Tracker> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Something of a block. Small, because a block has thousands.
-#[derive(Debug)]
-struct Entry {
-    what: What,
-    /// Places in the framer's buffer, which its limit keeps below 4 GiB.
-    start: u32,
-    end: u32,
-}
-
-#[derive(Debug)]
-enum What {
-    Message(Decoded),
-    Output,
-    /// The beginning of a line of output over the limit; the framer has let go of it.
-    LongOutput(Box<[u8]>),
-}
-
-impl Entry {
-    #[inline]
-    fn new(what: What, range: Range<usize>) -> Entry {
-        Entry {
-            what,
-            start: range.start as u32,
-            end: range.end as u32,
-        }
     }
 }
 
@@ -213,13 +184,11 @@ impl MessageDecoder {
             };
             let mut sink = Sink {
                 framer: &self.framer,
+                shared: self.shared,
                 tracker: &mut tracker,
                 block: &mut self.block,
             };
-            match self.shared {
-                false => sink.line(frame, None),
-                true => sink.shared_line(frame, None),
-            }
+            sink.frame(frame, None);
         }
     }
 
@@ -228,125 +197,14 @@ impl MessageDecoder {
         if let Some(frame) = last {
             let mut sink = Sink {
                 framer: &self.framer,
+                shared: self.shared,
                 tracker: &mut self.tally.tracker(),
                 block: &mut self.block,
             };
-            match self.shared {
-                false => sink.line(frame, cut),
-                true => sink.shared_line(frame, cut),
-            }
+            sink.frame(frame, cut);
         }
         !self.is_taken()
     }
-}
-
-/// Where what stood between two newlines goes.
-struct Sink<'a> {
-    framer: &'a LineFramer,
-    tracker: &'a mut Tracker,
-    block: &'a mut Vec<Entry>,
-}
-
-impl Sink<'_> {
-    /// A line of a channel that only messages go through; `cut` says why its newline is not there.
-    fn line(&mut self, frame: Frame, cut: Option<&str>) {
-        let (range, offset) = match frame {
-            Frame::Line { range, offset } => (range, offset),
-            Frame::TooLong {
-                offset,
-                length,
-                head,
-            } => return self.too_long(offset, length, &head),
-        };
-        let line = self.framer.bytes(range.clone());
-        if line.is_empty() {
-            return self.tracker.repaired_one(Repair::BlankLine);
-        }
-        match decode(line) {
-            Ok(decoded) => self.message(decoded, range),
-            Err(_) if line.trim_ascii().is_empty() => self.tracker.repaired_one(Repair::BlankLine),
-            Err(Rejection { at, reason, .. }) => {
-                let place = match cut {
-                    Some(cut) => format!("{cut}: {reason}"),
-                    None if at > 0 => format!("{reason} (byte {at} of the line)"),
-                    None => reason,
-                };
-                self.tracker.rejected(offset, place, line);
-            }
-        }
-    }
-
-    /// A line of a channel that ordinary output goes through, too. One that does not name the
-    /// version of the protocol is output. A message begins its line, but for what was printed
-    /// before it without a newline.
-    fn shared_line(&mut self, frame: Frame, cut: Option<&str>) {
-        let (range, offset) = match frame {
-            Frame::Line { range, offset } => (range, offset),
-            Frame::TooLong {
-                offset,
-                length,
-                mut head,
-            } => {
-                if claims_to_be_a_message(&head) {
-                    return self.too_long(offset, length, &head);
-                }
-                head.extend_from_slice(format!(" … ({length} bytes)").as_bytes());
-                let what = What::LongOutput(head.into());
-                return self.block.push(Entry::new(what, 0..0));
-            }
-        };
-        let line = self.framer.bytes(range.clone());
-        if !claims_to_be_a_message(line) {
-            return self.block.push(Entry::new(What::Output, range));
-        }
-        let begins_like_one = line
-            .trim_ascii_start()
-            .strip_prefix(b"\xEF\xBB\xBF")
-            .unwrap_or(line.trim_ascii_start())
-            .starts_with(b"{");
-        if begins_like_one {
-            return self.line(Frame::Line { range, offset }, cut);
-        }
-        // What was printed without a newline stands before it.
-        match message_at_the_end(line) {
-            Some((at, decoded)) => {
-                let start = range.start + at;
-                self.block
-                    .push(Entry::new(What::Output, range.start..start));
-                self.tracker.repaired_one(Repair::OutputBefore);
-                self.message(decoded, start..range.end);
-            }
-            None => self.block.push(Entry::new(What::Output, range)),
-        }
-    }
-
-    fn message(&mut self, decoded: Decoded, range: Range<usize>) {
-        if !self.tracker.message(decoded.method, decoded.stamp.as_ref()) {
-            return;
-        }
-        if !decoded.repairs.is_empty() {
-            self.tracker.repaired(decoded.repairs);
-        }
-        self.block.push(Entry::new(What::Message(decoded), range));
-    }
-
-    fn too_long(&mut self, offset: u64, length: u64, head: &[u8]) {
-        let limit = self.framer.max_line();
-        let reason = format!(
-            "the line has {length} bytes, over the limit of {limit}; raise `max_line` to read it"
-        );
-        self.tracker.rejected(offset, reason, head);
-    }
-}
-
-fn claims_to_be_a_message(line: &[u8]) -> bool {
-    memchr::memmem::find(line, PIPES_PROTOCOL_VERSION_FIELD.as_bytes()).is_some()
-}
-
-/// The message that the end of a line is, and where it begins.
-fn message_at_the_end(line: &[u8]) -> Option<(usize, Decoded)> {
-    let at = memchr::memmem::find(line, b"{\"__dagster_pipes_version\"")?;
-    Some((at, decode(&line[at..]).ok()?))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 mod chunks;
 mod decoder;
 mod file;
+mod lines;
 mod message;
 mod report;
 

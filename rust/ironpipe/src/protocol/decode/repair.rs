@@ -25,11 +25,13 @@ pub enum Repair {
     Stamp,
     /// Where ordinary output shares the channel: some stood before the message on its line.
     OutputBefore,
+    /// Another message stood behind this one on its line.
+    NoNewline,
 }
 
 impl Repair {
     /// All of them.
-    pub const ALL: [Repair; 9] = [
+    pub const ALL: [Repair; 10] = [
         Repair::BlankLine,
         Repair::CarriageReturn,
         Repair::ByteOrderMark,
@@ -39,6 +41,7 @@ impl Repair {
         Repair::Params,
         Repair::Stamp,
         Repair::OutputBefore,
+        Repair::NoNewline,
     ];
 
     /// What a report calls it.
@@ -53,6 +56,7 @@ impl Repair {
             Repair::Params => "params of a wrong type on opened or closed",
             Repair::Stamp => "unreadable message number",
             Repair::OutputBefore => "output before a message on its line",
+            Repair::NoNewline => "no newline between two messages",
         }
     }
 }
