@@ -242,6 +242,25 @@ KEYS = [
     *("deps_by_column", "column_name", "description", "tags", "constraints", "nullable", "other"),
     *("unique", "stack", "cause", "context", "", "x", "Method", "self", "größe", "k", "m\u0000"),
 ]
+# How messages begin that any value may follow, and some that none may follow.
+HOLDERS = [
+    *(
+        f'{{"__dagster_pipes_version": "0.1", "method": "{method}", "params": {{"{name}": '
+        for method, name in (
+            ("report_custom_message", "payload"),
+            ("opened", "extras"),
+            ("log", "message"),
+            ("log_external_stream", "extras"),
+        )
+    ),
+    '{"params":{"payload":',
+    (
+        '{"__dagster_pipes_version":"0.1","method":"report_asset_materialization","params":'
+        '{"asset_key":"a","data_version":null,"metadata":{"k":{"raw_value":'
+    ),
+    '{"__dagster_pipes_version": ',
+    "[",
+]
 SPACES = ["", "", " ", " ", "\t", "\r", "\n", "  ", " \r\n\t "]
 NO_SPACES = ["\x0b", "\x0c", "\xa0", "\u2028", "\ufeff", "\x00"]
 STARTS = [b"", b"\xef\xbb\xbf", b" ", b"\r", b"\xef\xbb\xbf\xef\xbb\xbf", b" \xef\xbb\xbf"]
@@ -307,6 +326,28 @@ class Mutator:
             tree = self._change_param(tree) if rng.random() < 0.3 else self._change(tree)
         line = self._render(tree)
         return self._damage(line) if chance > 0.9 else line
+
+    def joined(self) -> bytes:
+        """A line of several: fragments, and whole messages behind them or within them."""
+        rng = self._rng
+        pieces: list[bytes] = []
+        for _ in range(rng.choice((1, 1, 1, 2, 3))):
+            kind = rng.random()
+            piece = self._holder() if kind < 0.3 else rng.choice(self._lines)
+            piece = piece[: rng.randrange(len(piece) + 1)] if kind > 0.05 else piece
+            pieces.append(self.line() if kind > 0.9 else piece)
+        pieces.append(self.line() if rng.random() < 0.2 else rng.choice(self._lines))
+        return b"".join(pieces)
+
+    def _holder(self) -> bytes:
+        """A message that holds others as values; may be cut behind one of them."""
+        rng = self._rng
+        held = [rng.choice(self._lines) for _ in range(rng.choice((1, 1, 2)))]
+        text = json.dumps(held[0].decode("utf-8", "replace")).encode()
+        values = b", ".join(rng.sample([*held, b'"x"', b"[1]", text], rng.randrange(1, 4)))
+        opening = rng.choice((b"", b"", b"[", b'{"a": ', b'[{"b": [', b'"'))
+        holder = rng.choice(HOLDERS).encode()
+        return holder + opening + (values if rng.random() < 0.8 else values + b"}}")
 
     # Bytes.
 

@@ -5,12 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
+
 from dagster_harness import Stored
+from ironpipe.dagster import StdioMessageReader
+from processes.misbehave import OUTPUT
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reliability.md"
 
 # Who warns or logs by itself begins so; what a process of ours sends does not.
 NOT_SENT = ("[pipes]", "[ironpipe]")
+
+# Rows whose messages come through stdout.
+STDOUT = ("stdout-", "buffered-")
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,15 @@ def rows() -> list[Row]:
     return found
 
 
+def reader_for(row_id: str) -> dg.PipesMessageReader | None:
+    """The message reader that a row speaks of; none where it is the client's own."""
+    if row_id == "reader-dies":
+        return dg.PipesTempFileMessageReader()
+    if row_id.startswith(STDOUT):
+        return StdioMessageReader(buffered=row_id.startswith("buffered-"))
+    return None
+
+
 def policies() -> Iterator[tuple[str, str, str]]:
     """What each choice of ``on_incomplete`` makes of each kind: kind, choice, step."""
     choices: list[str] = []
@@ -75,7 +91,7 @@ def delivered(stored: Stored, custom_messages: int, output: str) -> int:
         for result in (*stored.materializations(), *stored.checks())
         if "sent" in result.metadata
     ]
-    return len(logs) + len(results) + custom_messages + output.count("late output\n")
+    return len(logs) + len(results) + custom_messages + output.count(OUTPUT)
 
 
 def _cells(first: str, *, with_header: bool = False) -> Iterator[tuple[str, list[str]]]:

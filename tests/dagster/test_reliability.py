@@ -8,7 +8,7 @@ import pytest
 from dagster_harness import command, run_command
 from ironpipe.dagster import PipesSubprocessClient
 from processes import misbehave
-from reliability import Row, delivered, rows
+from reliability import Row, delivered, reader_for, rows
 
 ROWS = rows()
 GOOD = [f"good {i}" for i in range(10)]
@@ -18,6 +18,7 @@ TAKEN = {
     "lines-removed": {"good 2", "good 3", "good 8"},
     "reader-dies": set(GOOD[5:]),
     "silent": set(GOOD),
+    "buffered-and-killed": set(GOOD),
     "official-300-of-9-kb": set(GOOD),
     "official-300-of-1-mb": set(GOOD),
     "official-3-of-64-mb": set(GOOD),
@@ -25,11 +26,10 @@ TAKEN = {
 
 
 def client_for(row_id: str) -> PipesSubprocessClient:
-    reader = dg.PipesTempFileMessageReader() if row_id == "reader-dies" else None
-    return PipesSubprocessClient(message_reader=reader, keep_partial_results=True)
+    return PipesSubprocessClient(message_reader=reader_for(row_id), keep_partial_results=True)
 
 
-def check_row(row: Row, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]) -> None:
+def check_row(row: Row, instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]) -> None:
     custom: list[object] = []
     stored = run_command(
         client_for(row.id),
@@ -43,7 +43,7 @@ def check_row(row: Row, instance: dg.DagsterInstance, capsys: pytest.CaptureFixt
         assert len(warnings) == (1 if row.step == "green, warns" else 0), said
     for text in row.texts:
         assert text in said
-    assert delivered(stored, len(custom), capsys.readouterr().out) == row.delivered
+    assert delivered(stored, len(custom), capfd.readouterr().out) == row.delivered
     expected = [log for log in GOOD if log not in TAKEN.get(row.id, ())]
     assert [log for log in stored.logs() if log.startswith("good ")] == expected
     flawed = row.kind == "Repaired" or row.delivered < row.sent
@@ -57,8 +57,8 @@ def check_row(row: Row, instance: dg.DagsterInstance, capsys: pytest.CaptureFixt
     [pytest.param(row, marks=[pytest.mark.soak] if row.soak else []) for row in ROWS],
     ids=str,
 )
-def test_row(row: Row, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]) -> None:
-    check_row(row, instance, capsys)
+def test_row(row: Row, instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]) -> None:
+    check_row(row, instance, capfd)
 
 
 def test_every_way_to_misbehave_is_a_row() -> None:
@@ -75,11 +75,11 @@ def test_no_row_is_green_where_something_was_lost() -> None:
     "row_id", ["official-300-of-9-kb", "official-300-of-1-mb", "official-3-of-64-mb"]
 )
 def test_twenty_runs_in_a_row(
-    row_id: str, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
+    row_id: str, instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (row,) = (row for row in ROWS if row.id == row_id)
     for _ in range(20):
-        check_row(row, instance, capsys)
+        check_row(row, instance, capfd)
 
 
 def test_a_file_that_is_cut_short_hides_nothing(instance: dg.DagsterInstance) -> None:

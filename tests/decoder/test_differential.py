@@ -9,11 +9,17 @@ The laws:
    it came, or treats the same; and it takes what was mended.
 
 The exceptions stand in :func:`judge`, each with its reason.
+
+And of a line that is rejected, a reader takes apart what several writers made of it:
+
+4. A message is taken from it if it begins as the known writers begin one, is whole, and can't be a
+   value that the one before it holds.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -206,6 +212,60 @@ def depth(line: bytes) -> int:
     return deepest
 
 
+BEGINNING = b'{"__dagster_pipes_version"'
+
+
+def pieces_of(line: bytes) -> list[bytes]:
+    """A line that is no message, cut where a message begins that is no part of the one before."""
+    starts = [0]
+    for match in re.finditer(re.escape(BEGINNING), line):
+        before = line[starts[-1] : match.start()]
+        if before and not may_go_on_with_any_value(before):
+            starts.append(match.start())
+    return [line[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def may_go_on_with_any_value(text: bytes) -> bool:
+    if not any(name in text for name in (b'"payload"', b'"extras"', b'"raw_value"')):
+        return False
+    # Bytes as characters: what is not UTF-8 is not the matter here.
+    before = text.removeprefix(BOM).decode("latin-1")
+    try:
+        json.loads(f"{before}@")
+    except json.JSONDecodeError as error:
+        return error.msg == "Expecting value" and error.pos == len(before)
+    except ValueError:  # An integer of too many digits.
+        return False
+    raise AssertionError("no JSON text ends so")
+
+
+def decoded(line: bytes) -> ironpipe.Message | None:
+    try:
+        return ironpipe.decode_message(line)
+    except ValueError:
+        return None
+
+
+def judge_joined(line: bytes) -> str:
+    """Hold a line, as a reader takes it, to the last law; and its messages to the others."""
+    expected, rejected = [decoded(line)], 0
+    if expected == [None]:
+        expected = [decoded(piece) for piece in pieces_of(line)]
+        rejected = expected.count(None) if any(expected) else bool(line.strip(b" \t\r\x0c"))
+        for piece, message in zip(pieces_of(line), expected, strict=True):
+            if message:
+                judge(piece)
+    messages = [message for message in expected if message]
+    numbers = [(m.writer, m.number) for m in messages if m.number]
+    if len(set(numbers)) < len(numbers):
+        return "repeated"
+    decoder = ironpipe.MessageDecoder()
+    found = [*decoder.push(line + b"\n")]
+    if repr(found) != repr(messages) or decoder.report.rejected_count != rejected:
+        raise Disagreement("other messages", line, found, messages, decoder.report, rejected)
+    return f"{len(messages)} of {len(expected)}"
+
+
 def judge_many(seed: int, count: int) -> Counter[str]:
     mutator = Mutator(seed)
     with dagster.deep_stack():
@@ -228,18 +288,33 @@ def test_agrees_on_mutated_lines(seed: int, count: int) -> None:
         assert outcomes[outcome] >= count // 2000, outcome
 
 
+@pytest.mark.parametrize(
+    ("seed", "count"),
+    [
+        (1, 10_000),
+        *(pytest.param(seed, 100_000, marks=pytest.mark.soak) for seed in range(2, 12)),
+    ],
+)
+def test_agrees_on_lines_of_several(seed: int, count: int) -> None:
+    mutator = Mutator(seed)
+    with dagster.deep_stack():
+        lines = (mutator.joined() for _ in range(count))
+        outcomes = Counter(judge_joined(line) for line in lines if b"\n" not in line)
+    print(json.dumps(outcomes, indent=2))
+    for outcome in ("0 of 1", "0 of 2", "1 of 1", "1 of 2", "2 of 2", "1 of 3", "1 of 4"):
+        assert outcomes[outcome] >= count // 2000, outcome
+
+
 def test_a_file_of_lines_gives_the_same_messages(tmp_path: Path) -> None:
     """The reader has ways of its own through a block of lines; they make no difference."""
     mutator = Mutator(0)
     lines, expected, rejected = [], [], 0
     for _ in range(20_000):
         line = mutator.line()
-        try:
-            message = ironpipe.decode_message(line)
-        except ValueError:
-            message = None
-        # A line break makes two lines, and a number that comes again is dropped.
-        if b"\n" in line or (message and message.number):
+        message = decoded(line)
+        # A line break makes two lines, and a number that comes again is dropped. Lines of several
+        # are not meant here.
+        if b"\n" in line or (message and message.number) or BEGINNING in line[1:]:
             continue
         lines.append(line)
         if message:

@@ -67,7 +67,12 @@ def session_env(path: Path) -> dict[str, str]:
     }
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
+def on_a_small_disk(program: str, tmp_path: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """Run a program whose messages lie on a small file system.
+
+    Returns:
+        The process, and what it wrote to the descriptor 3.
+    """
     place = tmp_path / "small"
     place.mkdir()
     if not can_mount(place):
@@ -75,11 +80,16 @@ def test_a_full_disk(tmp_path: Path) -> None:
     env = {**session_env(place / "messages"), "PLACE": str(place)}
     copy = tmp_path / "copy"
     # The descriptor 3 leads out of the file system, which goes with the process.
-    command = ["sh", "-c", 'exec "$0" -c "$1" 3> "$2"', sys.executable, FULL_DISK, str(copy)]
+    command = ["sh", "-c", 'exec "$0" -c "$1" 3> "$2"', sys.executable, program, str(copy)]
     done = small_disk(command, place, env=env)
     assert done.returncode == 0, done.stderr
+    return done, copy
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    done, copy = on_a_small_disk(FULL_DISK, tmp_path)
     refusal, failed = done.stdout.splitlines()
-    assert refusal == f"28 {place / 'messages'}"
+    assert refusal == f"28 {tmp_path / 'small' / 'messages'}"
     reader = ironpipe.read_messages(copy)
     payloads = [m.payload for m in reader if isinstance(m, ironpipe.CustomMessage)]
     assert [payload[0] for payload in payloads[:-1]] == list(range(int(failed)))
@@ -87,6 +97,44 @@ def test_a_full_disk(tmp_path: Path) -> None:
     # The one that failed is known to be missing; of it a fragment may be there.
     (writer,) = reader.report.writers
     assert writer.missing == [range(int(failed) + 2, int(failed) + 3)]
+    assert reader.report.rejected_count <= 1
+
+
+# One process fills the file system while another has the file open, too, and goes on later.
+SHARED_DISK = """
+import os, subprocess, sys
+from pathlib import Path
+from ironpipe import open_dagster_pipes
+place = Path(os.environ["PLACE"])
+pipes = open_dagster_pipes()
+fill = '''
+from ironpipe import open_dagster_pipes
+pipes = open_dagster_pipes()
+try:
+    for n in range(1000):
+        pipes.log.info("x" * 997)
+except OSError as error:
+    print(error.errno, n)
+    __import__("os")._exit(0)
+'''
+done = subprocess.run([sys.executable, "-c", fill], capture_output=True, text=True)
+(place / "ballast").unlink()
+pipes.log.info("goes on")
+pipes.close()
+print(done.stdout, done.stderr)
+sys.stdout.flush()
+os.write(3, (place / "messages").read_bytes())
+"""
+
+
+def test_a_full_disk_under_two_processes(tmp_path: Path) -> None:
+    done, copy = on_a_small_disk(SHARED_DISK, tmp_path)
+    number, sent = done.stdout.split()
+    assert number == "28", done.stdout
+    reader = ironpipe.read_messages(copy)
+    logs = [m.message for m in reader if isinstance(m, ironpipe.Log)]
+    assert logs == [*["x" * 997] * int(sent), "goes on"]
+    assert reader.report.closed == 1
     assert reader.report.rejected_count <= 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ironpipe
+from external.parts import SINGLE, open_with
 
 ENV_FOR = {"data": {"asset_keys": ["a"]}}
 
@@ -124,6 +125,35 @@ def test_kill_at_any_point(points: int, tmp_path: Path) -> None:
         assert reader.report.rejected_count <= 1, str(reader.report)
         assert reader.report.missing_count == 0
         path.unlink()
+
+
+def test_a_process_that_is_killed_within_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    killed = """
+import os, signal, sys
+from ironpipe import open_dagster_pipes
+pipes = open_dagster_pipes()
+pipes.log.info("whole")
+line = open(os.environ["MESSAGES"], "rb").read().splitlines()[-1]
+with open(os.environ["MESSAGES"], "ab", buffering=0) as file:
+    file.write(line[: int(sys.argv[1])])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    cuts = (1, 27, 60, 90, 120)
+    # The one that goes on has the file open all the while.
+    with open_with("ironpipe", SINGLE, path) as pipes:
+        for cut in cuts:
+            command = [sys.executable, "-c", killed, str(cut)]
+            env = {**session_env(path), "MESSAGES": str(path)}
+            assert subprocess.run(command, env=env, timeout=60).returncode == -9
+            pipes.log.info("behind %d", cut)
+    reader = ironpipe.read_messages(path)
+    logs = [message.message for message in reader if isinstance(message, ironpipe.Log)]
+    assert logs == [text for cut in cuts for text in ("whole", f"behind {cut}")]
+    assert reader.report.rejected_count == len(cuts)
+    assert reader.report.missing_count == 0
+    for rejected in reader.report.rejected:
+        assert rejected.reason.startswith("another message begins within this line")
 
 
 def test_a_forked_child_is_another_writer(tmp_path: Path) -> None:

@@ -85,6 +85,16 @@ def kill_myself(_: BinaryIO) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def have_another_killed(file: BinaryIO) -> None:
+    """A second process with the file open does not come to the end of its line."""
+    child = os.fork()
+    if child == 0:
+        with Path(file.name).open("ab", buffering=0) as own:
+            own.write(CUT)
+            kill_myself(own)
+    os.waitpid(child, 0)
+
+
 def close_stdio(_: BinaryIO) -> None:
     for descriptor in (0, 1, 2):
         os.close(descriptor)
@@ -144,6 +154,9 @@ def among_good(fault: Iterable[Step]) -> list[Step]:
     return [BEFORE, *fault, AFTER, CLOSED]
 
 
+# What is printed, not logged; that it is passed on shows in what the step prints.
+OUTPUT = "some output\n"
+
 HALVES = log("in two halves")
 CUT = log("cut")[:-20]
 
@@ -176,7 +189,7 @@ MODES: dict[str, list[Step]] = {
         BEFORE,
         AFTER,
         CLOSED,
-        line("log_external_stream", {"stream": "stdout", "text": "late output\n", "extras": {}}),
+        line("log_external_stream", {"stream": "stdout", "text": OUTPUT, "extras": {}}),
     ],
     "closed-with-exception": [
         BEFORE,
@@ -196,6 +209,7 @@ MODES: dict[str, list[Step]] = {
     ],
     "stdio-closed": among_good([close_stdio]),
     "child-holds-the-pipe": among_good([leave_a_child]),
+    "stdout-with-output": among_good([OUTPUT.encode()]),
     # Repaired.
     "blank-line": among_good([b"\n"]),
     "crlf": among_good([log("from windows").replace(b"\n", b"\r\n")]),
@@ -205,7 +219,9 @@ MODES: dict[str, list[Step]] = {
     "level-unheard-of": among_good([log("shouted", level="LOUD")]),
     "unknown-param": among_good([log("with a colour", colour="red")]),
     "severity-lower-case": among_good([check(severity="warn")]),
+    "newline-forgotten": among_good([log("without its newline")[:-1]]),
     "line-repeated": [*NUMBERED[:5], NUMBERED[4], *NUMBERED[5:]],
+    "stdout-with-half-a-line": among_good([b"50 % ", log("behind output")]),
     # Rejected.
     "not-json": among_good([b"loading data...\n"]),
     "not-an-object": among_good([b'["log", "hello"]\n']),
@@ -221,13 +237,16 @@ MODES: dict[str, list[Step]] = {
     ),
     "severity-unknown": among_good([check(severity="FATAL")]),
     "torn-line": among_good([HALVES[:40] + log("in its middle") + HALVES[40:]]),
+    "another-is-killed": among_good([have_another_killed]),
     "cut-last-line": [BEFORE, AFTER, CLOSED, CUT],
+    "stdout-with-a-cut-line": among_good([CUT + b"\n"]),
     # Missing.
     "line-removed": [*NUMBERED[:5], *NUMBERED[6:]],
     "lines-removed": [*NUMBERED[:3], *NUMBERED[5:9], *NUMBERED[10:]],
     "reader-dies": among_good([b"loading data...\n"]),
     # Whether the first half is read before it is gone is a matter of chance.
     "truncated": [b"".join(NUMBERED[:6]), truncate, *NUMBERED[6:]],
+    "buffered-without-closed": [BEFORE, AFTER],
     # Refused by Dagster, not by the reader.
     "foreign-asset": among_good([materialization("elsewhere"), materialization()]),
     "foreign-check": among_good([check("unheard_of"), check()]),
@@ -242,6 +261,7 @@ MODES: dict[str, list[Step]] = {
     # Failed.
     "exit-code": [BEFORE, AFTER, CLOSED, exit_badly],
     "killed-in-a-line": [BEFORE, AFTER, CUT, kill_myself],
+    "buffered-and-killed": [kill_myself],
     # Big and many.
     "official-300-of-9-kb": officially(300, 9_000),
     "official-300-of-1-mb": officially(300, 1_000_000),
@@ -268,7 +288,7 @@ ROWS = {**SENT, "rows": {"raw_value": 42, "type": "int"}}
 
 def main() -> None:
     params = json.loads(zlib.decompress(base64.b64decode(os.environ["DAGSTER_PIPES_MESSAGES"])))
-    with Path(params["path"]).open("ab", buffering=0) as file:
+    with Path(params.get("path", "/dev/stdout")).open("ab", buffering=0) as file:
         for step in steps_of(sys.argv[1]):
             if isinstance(step, bytes):
                 file.write(step)
