@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ironpipe import _ironpipe
 from ironpipe._errors import DagsterPipesError
 
 TYPE_CHECKING = False
@@ -38,6 +39,23 @@ def optional_env_param(
     if value is not None and not isinstance(value, expected):
         raise DagsterPipesError(_wrong_type(key, owner, f"`Optional[{expected}]`", value))
     return value
+
+
+def open_url(url: str, params: Mapping[str, Any], owner: object) -> _ironpipe.ChunkStore:
+    """Return the object store of a URL, opened with the param ``options``.
+
+    Args:
+        url: The URL.
+        params: The params that the orchestration side passed.
+        owner: The loader or writer that asks, named in the error.
+
+    Raises:
+        DagsterPipesError: The URL or an option is of no store, or of another type.
+    """
+    options = optional_env_param(params, "options", dict, owner)
+    if not all(isinstance(text, str) for option in (options or {}).items() for text in option):
+        raise DagsterPipesError("The param `options` holds settings by name, all of them text.")
+    return _ironpipe.ChunkStore.open(url, options)
 
 
 def names(params: Mapping[str, Any]) -> str:

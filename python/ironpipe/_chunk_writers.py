@@ -66,10 +66,18 @@ class ChunkMessageWriterChannel(PipesMessageWriterChannel):
         store: The store.
         prefix: What the keys of this session begin with.
         interval: The longest that a message waits for others before it is uploaded, in seconds.
+        patience: How long closing waits for the last upload, in seconds.
     """
 
-    def __init__(self, store: _ironpipe.ChunkStore, prefix: str = "", *, interval: float = 0.5):
-        self.native = _ironpipe.Channel.chunks(store, prefix, interval=interval)
+    def __init__(
+        self,
+        store: _ironpipe.ChunkStore,
+        prefix: str = "",
+        *,
+        interval: float = 0.5,
+        patience: float = 60.0,
+    ):
+        self.native = _ironpipe.Channel.chunks(store, prefix, interval=interval, patience=patience)
 
     def write_message(self, message: PipesMessage) -> None:
         """Hand one message to the thread that uploads.
@@ -85,7 +93,7 @@ class ChunkMessageWriterChannel(PipesMessageWriterChannel):
         self.native.write_message(message)
 
     def close(self) -> None:
-        """Wait until everything is uploaded, at most 60 s.
+        """Wait until everything is uploaded, as long as the patience lasts.
 
         Raises:
             OSError: Something was not delivered; the error says how much, and why.
@@ -244,7 +252,9 @@ class PipesS3MessageWriterChannel(_BucketChannel):
         try:
             self._client.put_object(Body=body, IfNoneMatch="*", **target)
         except Exception as error:
-            answer = getattr(error, "response", {}).get("Error", {}).get("Code")
+            # An error of the connection has no response, or none in it.
+            response = getattr(error, "response", None) or {}
+            answer = response.get("Error", {}).get("Code")
             if answer in ("PreconditionFailed", "ConditionalRequestConflict"):
                 raise FileExistsError(target["Key"]) from error
             if type(error).__name__ != "ParamValidationError" and answer != "NotImplemented":

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 
 from ironpipe import _ironpipe
-from ironpipe._checks import env_param, names
+from ironpipe._checks import env_param, names, open_url
 from ironpipe._errors import DagsterPipesError
 
 TYPE_CHECKING = False
@@ -48,12 +48,14 @@ class PipesContextLoader(ABC):
 
 
 class PipesDefaultContextLoader(PipesContextLoader):
-    """Loads the context from a file (the param ``path``) or from the params themselves (``data``).
+    """Loads the context from where the params say.
 
-    Where both are there the file wins.
+    That is a file (``path``), an object in an object store (``url``, with settings in ``options``)
+    or the params themselves (``data``). Where several are there the first of these wins.
     """
 
     FILE_PATH_KEY = "path"
+    URL_KEY = "url"
     DIRECT_KEY = "data"
 
     @contextmanager
@@ -61,15 +63,18 @@ class PipesDefaultContextLoader(PipesContextLoader):
         """Load the context and give it as the value of a context manager.
 
         Args:
-            params: ``{"path": str}`` or ``{"data": dict}``.
+            params: ``{"path": str}``, ``{"url": str, "options": dict | None}`` or
+                ``{"data": dict}``.
 
         Raises:
-            OSError: The file can't be read.
-            DagsterPipesError: It is not JSON, or larger than 64 MiB; or neither param is there.
+            OSError: The file or the object can't be read.
+            DagsterPipesError: It is not JSON, or larger than 64 MiB; or no such param is there.
         """
         data: Any
         if self.FILE_PATH_KEY in params:
             data = _ironpipe.read_context(env_param(params, self.FILE_PATH_KEY, str, self))
+        elif self.URL_KEY in params:
+            data = _loaded(env_param(params, self.URL_KEY, str, self), params, self)
         elif self.DIRECT_KEY in params:
             data = env_param(params, self.DIRECT_KEY, _Dict, self)
         else:
@@ -78,3 +83,18 @@ class PipesDefaultContextLoader(PipesContextLoader):
                 f' or "{self.DIRECT_KEY}", received {names(params)}'
             )
         yield data
+
+
+def _loaded(url: str, params: PipesParams, owner: object) -> Any:
+    directory, _, key = url.rpartition("/")
+    store = open_url(directory, params, owner)
+    found = store.get(key)
+    if found is None:
+        raise DagsterPipesError(f"There is no context {key} in {store!r}.")
+    # What Dagster writes may hold NaN, which only the standard library reads.
+    import json
+
+    try:
+        return json.loads(found.decode())
+    except ValueError as error:
+        raise DagsterPipesError(f"The context {key} in {store!r} is not JSON: {error}") from error

@@ -23,7 +23,7 @@ from ironpipe import _ironpipe
 from ironpipe._checks import env_param
 from ironpipe._protocol import make_message
 from ironpipe._stdio import captured, ending, flush_all
-from ironpipe._writers import PipesFileMessageWriterChannel
+from ironpipe._writers import engine_channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -290,8 +290,8 @@ class PipesDefaultLogWriterChannel(PipesStdioLogWriterChannel):
 class PipesDefaultLogWriter(PipesStdioLogWriter[PipesDefaultLogWriterChannel]):
     """Sends what is written to stdout and stderr as messages.
 
-    Through a :class:`PipesFileMessageWriterChannel` text is sent at once, and before any message
-    that is reported after it.
+    Through a channel of ironpipe's own to a file or a store text is sent at once, and before any
+    message that is reported after it.
 
     Args:
         message_channel: Where the messages go.
@@ -318,8 +318,9 @@ class PipesDefaultLogWriter(PipesStdioLogWriter[PipesDefaultLogWriterChannel]):
             OSError: The streams can't be captured.
         """
         channel = self.message_channel
-        if type(self) is PipesDefaultLogWriter and type(channel) is PipesFileMessageWriterChannel:
-            opened = captured(channel.native)
+        native = engine_channel(channel)
+        if type(self) is PipesDefaultLogWriter and native is not channel:
+            opened = captured(native)
         else:
             opened = super().open(params)
         with opened:

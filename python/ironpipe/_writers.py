@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import GenericAlias
 
 from ironpipe import _ironpipe
-from ironpipe._checks import env_param, names
+from ironpipe._checks import env_param, names, open_url
 from ironpipe._errors import DagsterPipesError
 
 TYPE_CHECKING = False
@@ -162,13 +162,18 @@ class PipesBufferedStreamMessageWriterChannel(PipesMessageWriterChannel):
 
 
 class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
-    """Writes to a file (the param ``path``) or to stdout or stderr (``stdio``, ``buffered_stdio``).
+    """Writes to where the params say.
 
-    With the param ``include_stdio_in_messages`` beside ``path``, what this process and its children
-    write to stdout and stderr is sent too, as well as to where it went before.
+    That is a file (``path``), chunks in a directory (``path``, where a directory is there), chunks
+    in an object store (``url``, with settings in ``options``), stdout or stderr (``stdio``, or
+    ``buffered_stdio`` to write at the end only).
+
+    With the param ``include_stdio_in_messages`` beside ``path`` or ``url``, what this process and
+    its children write to stdout and stderr is sent too, as well as to where it went before.
     """
 
     FILE_PATH_KEY = "path"
+    URL_KEY = "url"
     STDIO_KEY = "stdio"
     BUFFERED_STDIO_KEY = "buffered_stdio"
     STDERR = "stderr"
@@ -180,18 +185,15 @@ class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
         """Open the channel that the params name.
 
         Args:
-            params: ``{"path": str}``, ``{"stdio": "stdout" | "stderr"}`` or
-                ``{"buffered_stdio": "stdout" | "stderr"}``.
+            params: ``{"path": str}``, ``{"url": str, "options": dict | None}``,
+                ``{"stdio": "stdout" | "stderr"}`` or ``{"buffered_stdio": "stdout" | "stderr"}``.
 
         Raises:
-            DagsterPipesError: None of these, or another stream.
-            OSError: The file can't be opened.
+            DagsterPipesError: None of these, another stream, or a URL of no store.
+            OSError: The file can't be opened; or, at the end, something was not delivered.
         """
-        if self.FILE_PATH_KEY in params:
-            channel = PipesFileMessageWriterChannel(
-                env_param(params, self.FILE_PATH_KEY, str, self)
-            )
-            try:
+        if self.FILE_PATH_KEY in params or self.URL_KEY in params:
+            with self._open_native(params) as channel:
                 if params.get(self.INCLUDE_STDIO_IN_MESSAGES_KEY):
                     from ironpipe._stdio import captured
 
@@ -199,8 +201,6 @@ class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
                         yield channel
                 else:
                     yield channel
-            finally:
-                channel.close()
         elif self.STDIO_KEY in params:
             yield PipesStreamMessageWriterChannel(self._stream(params, self.STDIO_KEY))
         elif self.BUFFERED_STDIO_KEY in params:
@@ -217,6 +217,28 @@ class PipesDefaultMessageWriter(PipesMessageWriter[PipesMessageWriterChannel]):
                 f" received {names(params)}. The orchestration side's message reader may expect a"
                 " different message writer: pass it as `message_writer` to `open_dagster_pipes`."
             )
+
+    @contextmanager
+    def _open_native(self, params: PipesParams) -> Generator[Any]:
+        import os.path
+
+        if self.FILE_PATH_KEY not in params:
+            store = open_url(env_param(params, self.URL_KEY, str, self), params, self)
+        else:
+            path = env_param(params, self.FILE_PATH_KEY, str, self)
+            if not os.path.isdir(path):  # noqa: PTH112
+                file = PipesFileMessageWriterChannel(path)
+                try:
+                    yield file
+                finally:
+                    file.close()
+                return
+            store = _ironpipe.ChunkStore.directory(path)
+        from ironpipe._chunk_writers import ChunkMessageWriterChannel
+
+        chunks = ChunkMessageWriterChannel(store)
+        with chunks.buffered_upload_loop():
+            yield chunks
 
     def _stream(self, params: PipesParams, key: str) -> TextIO:
         name = env_param(params, key, str, self)

@@ -21,6 +21,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyCFunction, PyDict, PyMapping, PyTuple};
 
+use crate::calls;
 use crate::chunks::{ChunkStore, seconds};
 use crate::encode::encode;
 use crate::error::{pipes_error, to_python};
@@ -193,7 +194,7 @@ fn on_a_thread_of_python(work: Work) -> io::Result<()> {
             let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
             args.py().detach(|| work.map(|work| work()));
         };
-        Python::try_attach(|py| -> PyResult<()> {
+        calls::call(|py| -> PyResult<()> {
             let options = PyDict::new(py);
             options.set_item("target", PyCFunction::new_closure(py, None, None, run)?)?;
             options.set_item("name", "ironpipe-upload")?;

@@ -18,6 +18,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::calls;
 use crate::error::to_python;
 use crate::reader::MessageReader;
 
@@ -85,15 +86,16 @@ impl ChunkStore {
 
     #[staticmethod]
     #[pyo3(signature = (object, /, *, location = "a store"))]
-    fn of(object: Py<PyAny>, location: &str) -> Self {
+    fn of(py: Python<'_>, object: Py<PyAny>, location: &str) -> PyResult<Self> {
+        calls::tell_of_the_end(py)?;
         let store = PythonStore {
             object,
             location: location.to_owned(),
         };
-        ChunkStore {
+        Ok(ChunkStore {
             prefix: ChunkPrefix::new(store, ""),
             python: true,
-        }
+        })
     }
 
     fn put(&self, py: Python<'_>, key: &str, data: &[u8]) -> PyResult<bool> {
@@ -146,7 +148,7 @@ impl PythonStore {
         &self,
         ask: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<T>,
     ) -> Result<T, StoreError> {
-        let answer = Python::try_attach(|py| {
+        let answer = calls::call(|py| {
             ask(self.object.bind(py)).map_err(|error| StoreError {
                 retry: Retry::Soon,
                 reason: error.to_string(),

@@ -7,6 +7,8 @@ use ironpipe::writer::fork;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::calls;
+
 /// Read while a message is written, written while the process forks.
 static FORKING: RwLock<()> = RwLock::new(());
 
@@ -23,7 +25,8 @@ pub fn hold_off() -> RwLockReadGuard<'static, ()> {
 }
 
 #[pyfunction]
-fn before_fork() {
+fn before_fork(py: Python<'_>) {
+    calls::before_fork(py);
     let guard = FORKING.write().unwrap_or_else(PoisonError::into_inner);
     HELD.with_borrow_mut(|held| *held = Some(guard));
 }
@@ -31,12 +34,14 @@ fn before_fork() {
 #[pyfunction]
 fn after_fork_in_parent() {
     HELD.take();
+    calls::after_fork(false);
 }
 
 #[pyfunction]
 fn after_fork_in_child() {
     fork::forked();
     HELD.take();
+    calls::after_fork(true);
 }
 
 /// Has the interpreter tell of its forks.

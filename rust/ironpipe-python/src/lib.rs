@@ -1,6 +1,7 @@
 //! The Python binding: extract, detach, one call of the engine, wrap.
 
 mod batch;
+mod calls;
 mod capture;
 mod channel;
 mod chunks;

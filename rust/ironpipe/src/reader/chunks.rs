@@ -21,6 +21,8 @@ pub(super) struct ChunkSource {
     waker: Arc<Waker>,
     /// What is left of the chunk that is being read; none between two.
     chunk: Option<Bytes>,
+    /// The index of the chunk that was taken last.
+    last: u64,
     finishing: bool,
 }
 
@@ -45,6 +47,7 @@ impl ChunkSource {
             feed,
             waker,
             chunk: None,
+            last: 0,
             finishing: false,
         };
         Ok((source, Box::new(wake)))
@@ -73,10 +76,12 @@ impl Source for ChunkSource {
         match self.feed.next() {
             Some(Fed::Chunk { index, body }) => {
                 decoder.tally().tracker().chunk(index);
+                self.last = index;
                 self.chunk = Some(body);
             }
             Some(Fed::Missing { index, reason }) => {
                 decoder.tally().tracker().lost_chunk(index, false, reason);
+                self.last = index;
             }
             Some(Fed::Failed { index, reason }) => {
                 let mut tracker = decoder.tally().tracker();
@@ -88,7 +93,12 @@ impl Source for ChunkSource {
                 decoder.tally().tracker().end_of_buffer();
                 return Ok(Advance::Ended);
             }
-            None => return Ok(Advance::Nothing),
+            None => {
+                if finishing && decoder.tally().tracker().is_closed() {
+                    self.feed.settle(self.last);
+                }
+                return Ok(Advance::Nothing);
+            }
         }
         Ok(Advance::More)
     }

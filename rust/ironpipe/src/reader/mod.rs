@@ -272,12 +272,14 @@ impl MessageReader {
             if !self.decoder.is_taken() || self.decoder.decode_lines() {
                 return Ok(Step::Ready);
             }
-            if self.ended || (self.until_closed && self.shared.tally.tracker().is_closed()) {
+            // Asked before the read: what was written before `finish` is then read after it.
+            let finishing = self.shared.finishing.load(SeqCst);
+            // Another writer may have come behind those that have closed.
+            let until_closed = self.until_closed && !finishing;
+            if self.ended || (until_closed && self.shared.tally.tracker().is_closed()) {
                 self.ended = true;
                 return Ok(Step::Ended);
             }
-            // Asked before the read: what was written before `finish` is then read after it.
-            let finishing = self.shared.finishing.load(SeqCst);
             match self.source.advance(&mut self.decoder, finishing)? {
                 Advance::More => {
                     let now = Instant::now();

@@ -23,6 +23,8 @@ use crate::writer::fork::generation;
 const REQUEST: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(5);
 
+const NO_STORE: &str = "chunks go to s3://, gs:// or az://, or to a directory";
+
 /// A bucket or container.
 ///
 /// Credentials come from the options, then from the environment variables of the provider's own
@@ -53,8 +55,8 @@ impl ObjectChunkStore {
             reason,
         };
         let parsed = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
-        let (scheme, path) = ObjectStoreScheme::parse(&parsed)
-            .map_err(|error| refuse(without_queries(&error.to_string())))?;
+        let (scheme, path) =
+            ObjectStoreScheme::parse(&parsed).map_err(|_| refuse(NO_STORE.into()))?;
         let prefix = path.as_ref().to_owned();
         let mut root = parsed.clone();
         root.set_query(None);
@@ -196,7 +198,7 @@ fn build(
         ObjectStoreScheme::AmazonS3 => build!(AmazonS3Builder, AmazonS3ConfigKey),
         ObjectStoreScheme::GoogleCloudStorage => build!(GoogleCloudStorageBuilder, GoogleConfigKey),
         ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder, AzureConfigKey),
-        _ => return Err("chunks go to s3://, gs:// or az://, or to a directory".into()),
+        _ => return Err(NO_STORE.into()),
     })
 }
 
@@ -214,8 +216,18 @@ fn because(error: &object_store::Error) -> StoreError {
     };
     StoreError {
         retry,
-        reason: without_queries(&text),
+        reason: words_of(&text).unwrap_or_else(|| without_queries(&text)),
     }
+}
+
+/// What the store itself says, where it says it in XML, as they all do.
+fn words_of(answer: &str) -> Option<String> {
+    let element = |name: &str| {
+        let (_, rest) = answer.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
+    };
+    let (code, message) = (element("Code")?, element("Message")?);
+    Some(format!("{code}: {}", message.lines().next()?))
 }
 
 fn bucket_is_missing(answer: &str) -> bool {
@@ -270,6 +282,14 @@ mod tests {
         ] {
             assert_eq!(without_queries(text), clean);
         }
+    }
+
+    #[test]
+    fn a_store_speaks_for_itself() {
+        let answer =
+            "404: <Error><Code>NoSuchKey</Code><Message>It is gone.\nId: 1</Message></Error>";
+        assert_eq!(words_of(answer).unwrap(), "NoSuchKey: It is gone.");
+        assert_eq!(words_of("timed out"), None);
     }
 
     #[test]

@@ -113,7 +113,9 @@ pub struct ChunkFeed {
 struct Shared {
     queue: Mutex<Queue>,
     finishing: AtomicBool,
-    /// To the task: there is room, or the process has ended.
+    /// Behind which chunk nothing is expected any more; 0 where something is.
+    settled: AtomicU64,
+    /// To the task: there is room, the process has ended, or nothing is expected any more.
     changed: Notify,
     /// To who reads: there is something.
     fed: Box<dyn Fn() + Send + Sync>,
@@ -162,6 +164,7 @@ impl ChunkFeed {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             finishing: AtomicBool::new(false),
+            settled: AtomicU64::new(0),
             changed: Notify::new(),
             fed: Box::new(fed),
             gets: AtomicU64::new(0),
@@ -197,6 +200,14 @@ impl ChunkFeed {
     pub fn finish(&self) {
         self.shared.finishing.store(true, Relaxed);
         self.shared.changed.notify_one();
+    }
+
+    /// Says that nothing is expected behind a chunk: once it is not there after the process has
+    /// ended, it is not waited for.
+    pub fn settle(&self, last: u64) {
+        if self.shared.settled.swap(last, Relaxed) != last {
+            self.shared.changed.notify_one();
+        }
     }
 
     /// How often the store was asked.
@@ -300,6 +311,7 @@ impl Session {
         loop {
             // Asked before the look: what was put before the process ended is then found after.
             let finishing = self.shared.finishing.load(Relaxed);
+            let settled = finishing && self.is_settled(index);
             let mut looks = self.look(index, window).await.into_iter();
             let first = index;
             let miss = loop {
@@ -337,6 +349,8 @@ impl Session {
                             (index, gap) = (index + 1, None);
                             continue;
                         }
+                    } else if settled && index == first {
+                        return Fed::Ended;
                     } else if finishing && since(&mut still) >= self.options.drain {
                         return Fed::Ended;
                     }
@@ -359,11 +373,12 @@ impl Session {
                         let reason = error.reason;
                         return Fed::Failed { index, reason };
                     }
-                    self.pause(backoff.next(error.retry)).await;
+                    self.pause(backoff.next(error.retry), None).await;
                     continue;
                 }
             }
-            self.pause(wait.mul_f64(0.8 + 0.2 * fraction())).await;
+            let time = wait.mul_f64(0.8 + 0.2 * fraction());
+            self.pause(time, (!settled).then_some(index)).await;
             wait = wait.mul_f64(GROWTH).min(self.longest(finishing));
         }
     }
@@ -411,13 +426,24 @@ impl Session {
         }
     }
 
-    /// Waits; not so long where the process ends meanwhile.
-    async fn pause(&self, time: Duration) {
+    /// Whether this chunk and those behind it are not expected.
+    fn is_settled(&self, index: u64) -> bool {
+        self.shared.settled.load(Relaxed) + 1 == index && index > 1
+    }
+
+    /// Waits; not so long where the process ends meanwhile, and no longer once a chunk is not
+    /// expected any more.
+    async fn pause(&self, time: Duration, expected: Option<u64>) {
         let _ = timeout(time, async {
             while !self.shared.finishing.load(Relaxed) {
                 self.shared.changed.notified().await;
             }
-            tokio::time::sleep(time.min(self.options.drain / 10)).await;
+            let settled = async {
+                while !expected.is_some_and(|index| self.is_settled(index)) {
+                    self.shared.changed.notified().await;
+                }
+            };
+            let _ = timeout(time.min(self.options.drain / 10), settled).await;
         })
         .await;
     }
