@@ -322,3 +322,24 @@ print(len(os.listdir("/proc/self/task")))
     done = subprocess.run(place.command(program), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) <= 10
+
+
+def test_what_is_lost_of_chunks_is_a_loss_to_dagster(tmp_path: Path) -> None:
+    from ironpipe.dagster._ledger import Ledger
+
+    store = ironpipe.ChunkStore.directory(tmp_path)
+    channel = ChunkMessageWriterChannel(store)
+    write(channel, ["never closed"])
+    channel.close()
+    store.put("3.json", json.dumps(ironpipe_log("behind a gap")).encode())
+    reader = ironpipe.tail_chunks(store, **QUICK)
+    assert len(logs(finished(reader))) == 2
+
+    ledger = Ledger()
+    ledger.add_report("a reader", reader.report)
+    outcome = ledger.outcome(opened=True, closed=True)
+    assert outcome.losses == (
+        "1 chunk missing",
+        "1 writer never closed: what was held back is missing",
+    )
+    assert "chunk 2 did not arrive" in outcome.text

@@ -188,6 +188,12 @@ class Ledger:
             losses.append(f"{count(rejected, 'line')} rejected")
         if missing := sum(report.missing_count for report in reports):
             losses.append(f"{count(missing, 'message')} missing")
+        if lost := sum(report.lost_chunk_count for report in reports):
+            losses.append(f"{count(lost, 'chunk')} missing")
+        if unclosed := sum(report.unclosed for report in reports):
+            losses.append(
+                f"{count(unclosed, 'writer')} never closed, what was held back is missing"
+            )
         if self._refused_count:
             losses.append(f"{count(self._refused_count, 'message')} refused by Dagster")
         losses.extend(
