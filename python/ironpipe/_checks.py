@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+# The type itself, with the parameters that a type checker wants to see.
+_Dict: type[dict[str, Any]] = dict
+
 
 def env_param(params: Mapping[str, Any], key: str, expected: type[T], owner: object) -> T:
     """Return ``params[key]``, which must be of the type ``expected``.
@@ -52,7 +55,7 @@ def open_url(url: str, params: Mapping[str, Any], owner: object) -> _ironpipe.Ch
     Raises:
         DagsterPipesError: The URL or an option is of no store, or of another type.
     """
-    options = optional_env_param(params, "options", dict, owner)
+    options = optional_env_param(params, "options", _Dict, owner)
     if not all(isinstance(text, str) for option in (options or {}).items() for text in option):
         raise DagsterPipesError("The param `options` holds settings by name, all of them text.")
     return _ironpipe.ChunkStore.open(url, options)

@@ -192,7 +192,7 @@ class Ledger:
             losses.append(f"{count(lost, 'chunk')} missing")
         if unclosed := sum(report.unclosed for report in reports):
             losses.append(
-                f"{count(unclosed, 'writer')} never closed, what was held back is missing"
+                f"{count(unclosed, 'writer')} never closed: what was held back is missing"
             )
         if self._refused_count:
             losses.append(f"{count(self._refused_count, 'message')} refused by Dagster")
