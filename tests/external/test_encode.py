@@ -5,8 +5,10 @@ from __future__ import annotations
 import collections
 import decimal
 import enum
+import gc
 import json
 import math
+import threading
 from typing import Any, NamedTuple
 
 import pytest
@@ -182,3 +184,64 @@ def test_a_dict_that_is_changed_while_it_is_written() -> None:
     outer["a"] = Meddler(x=1)
     outer["b"] = 2
     assert json.loads(_ironpipe.dumps(outer)) == {"a": {"x": 1}, "b": 2}
+
+
+def test_containers_that_are_emptied_while_they_are_written() -> None:
+    class Emptier(dict[str, int]):
+        def items(self) -> Any:
+            names.clear()
+            outer.clear()
+            gc.collect()
+            return super().items()
+
+    # Made here alone: nothing else keeps them alive.
+    names = [f"name {n}" for n in range(3)]
+    outer: dict[str, Any] = {f"key {n}": {"names": names} for n in range(3)}
+    outer |= {"emptier": Emptier(x=1), "late": [f"late {n}" for n in range(3)]}
+    assert json.loads(_ironpipe.dumps([outer, "end"])) == [
+        {
+            **{f"key {n}": {"names": [f"name {n}" for n in range(3)]} for n in range(3)},
+            "emptier": {"x": 1},
+            "late": [f"late {n}" for n in range(3)],
+        },
+        "end",
+    ]
+
+
+def test_a_dict_that_another_thread_changes() -> None:
+    shared: dict[str, Any] = {"always": ["there"]}
+    done = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not done.is_set():
+            shared[f"key {number % 50}"] = {"number": [number], "text": "x" * (number % 40)}
+            shared.pop(f"key {(number + 25) % 50}", None)
+            number += 1
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(200):
+            assert json.loads(_ironpipe.dumps(shared))["always"] == ["there"]
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("special", ['"', "\\", "\n", "\x00", "é", "\U0001f600", "\ud800", "x"])
+def test_strings_and_keys_of_every_length_with_a_special_letter_anywhere(special: str) -> None:
+    for length in range(36):
+        for at in range(length + 1):
+            text = "a" * at + special + "b" * (length - at)
+            value = {text: text, "": [text]}
+            assert json.loads(_ironpipe.dumps(value)) == value
+
+
+@pytest.mark.parametrize("depth", [63, 64, 65, 66])
+@pytest.mark.parametrize("leaf", [1, Color.RED, "\ud800", 2**64, {1: Loud(2)}])
+def test_what_is_left_to_the_careful_way_is_written_but_once(depth: int, leaf: Any) -> None:
+    value = leaf
+    for n in range(depth):
+        value = {"before": n, "value": value} if n % 2 else [n, value, ("behind",)]
+    assert json.loads(_ironpipe.dumps(value)) == json.loads(json.dumps(value))

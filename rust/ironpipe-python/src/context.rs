@@ -1,6 +1,7 @@
 //! The session of an external process, for `ironpipe._context`: the rules are the engine's, the
 //! types of arguments are checked here, with the texts of the official client.
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,14 @@ const PARAM: usize = 2;
 const MATERIALIZE: &str = "report_asset_materialization";
 const CHECK: &str = "report_asset_check";
 const STREAM: &str = "log_external_stream";
+
+/// How large a buffer is kept for the next message, in bytes.
+const KEPT: usize = 1 << 16;
+
+thread_local! {
+    /// The buffer of the last message that this thread has sent.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 #[pyclass(frozen, module = "ironpipe._ironpipe")]
 pub struct Context {
@@ -119,7 +128,9 @@ impl Context {
     /// The JSON text of a param. None where it has none but the user's channel may have a way of
     /// its own to write it.
     fn json(&self, value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Vec<u8>>> {
-        let mut json = Vec::with_capacity(256);
+        let mut json = SPARE.take();
+        json.clear();
+        json.reserve(256);
         match encode(value, PARAM, &mut json) {
             Ok(_) => Ok(Some(json)),
             Err(_) if self.takes_any_value() => Ok(None),
@@ -308,13 +319,18 @@ impl Context {
     fn report_custom_message(&self, payload: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = payload.py();
         let json = self.json(payload, "payload")?;
-        let json = json.as_deref().unwrap_or(b"null");
+        let text = json.as_deref().unwrap_or(b"null");
         self.send(
             py,
             Method::ReportCustomMessage,
-            |engine| engine.report_custom_message_encoded(json),
+            |engine| engine.report_custom_message_encoded(text),
             |params| params.set_item(intern!(py, "payload"), payload),
-        )
+        )?;
+        SPARE.set(
+            json.filter(|json| json.capacity() <= KEPT)
+                .unwrap_or_default(),
+        );
+        Ok(())
     }
 
     #[pyo3(signature = (stream, text, extras, /))]

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::error::not_json;
+use crate::plain::{self, SUSPECT};
 
 /// Why a value has no JSON text.
 #[derive(Debug)]
@@ -102,10 +103,20 @@ type Walk<T = ()> = Result<T, Box<Refusal>>;
 /// `depth` is how many arrays and objects will stand around it in the line, so that what is written
 /// is not deeper than what a reader takes. After a refusal `out` holds a fragment.
 pub fn encode(value: &Bound<'_, PyAny>, depth: usize, out: &mut Vec<u8>) -> Walk<Kind> {
+    let start = out.len();
+    if let Some(kind) = plain::write(value.as_borrowed(), depth, out) {
+        return Ok(kind);
+    }
+    out.truncate(start);
+    encode_any(value, depth, out)
+}
+
+/// As [`encode`], of any value.
+#[cold]
+fn encode_any(value: &Bound<'_, PyAny>, depth: usize, out: &mut Vec<u8>) -> Walk<Kind> {
     let mut walker = Walker {
         out,
         above: Vec::new(),
-        entries: Vec::new(),
     };
     walker.value(value, depth)
 }
@@ -115,51 +126,28 @@ struct Walker<'a, 'py> {
     /// The containers that are being written, outermost first; kept only once the depth is past
     /// [`SUSPECT`], since a cycle is found soon enough there.
     above: Vec<Bound<'py, PyAny>>,
-    /// What is still to be written of the dicts that are being written, outermost first.
-    entries: Vec<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
 }
 
-/// The depth from which on a value may hold itself.
-const SUSPECT: usize = 64;
-
 impl<'py> Walker<'_, 'py> {
-    /// Of the built-in types themselves one comparison tells each.
     fn value(&mut self, value: &Bound<'py, PyAny>, depth: usize) -> Walk<Kind> {
-        if let Ok(text) = value.cast_exact::<PyString>() {
+        if let Ok(text) = value.cast::<PyString>() {
             self.string(text)
-        } else if let Ok(number) = value.cast_exact::<PyInt>() {
-            self.integer(number)
-        } else if let Ok(number) = value.cast_exact::<PyFloat>() {
-            Ok(self.float(number))
-        } else if let Ok(object) = value.cast_exact::<PyDict>() {
-            self.object(object, depth)
-        } else if let Ok(list) = value.cast_exact::<PyList>() {
-            self.array(value, list.iter(), depth)
         } else if let Ok(flag) = value.cast_exact::<PyBool>() {
             self.raw(if flag.is_true() { "true" } else { "false" });
             Ok(Kind::Bool)
-        } else if value.is_none() {
-            self.raw("null");
-            Ok(Kind::Null)
-        } else {
-            self.derived(value, depth)
-        }
-    }
-
-    /// A value of a subclass, or a tuple.
-    fn derived(&mut self, value: &Bound<'py, PyAny>, depth: usize) -> Walk<Kind> {
-        if let Ok(tuple) = value.cast::<PyTuple>() {
-            self.array(value, tuple.iter(), depth)
-        } else if let Ok(text) = value.cast::<PyString>() {
-            self.string(text)
         } else if let Ok(number) = value.cast::<PyInt>() {
             self.integer(number)
+        } else if let Ok(number) = value.cast::<PyFloat>() {
+            Ok(self.float(number))
         } else if let Ok(object) = value.cast::<PyDict>() {
             self.object(object, depth)
         } else if let Ok(list) = value.cast::<PyList>() {
             self.array(value, list.iter(), depth)
-        } else if let Ok(number) = value.cast::<PyFloat>() {
-            Ok(self.float(number))
+        } else if let Ok(tuple) = value.cast::<PyTuple>() {
+            self.array(value, tuple.iter(), depth)
+        } else if value.is_none() {
+            self.raw("null");
+            Ok(Kind::Null)
         } else {
             Err(Refusal::new(format!(
                 "Object of type {} is not JSON serializable",
@@ -216,19 +204,10 @@ impl<'py> Walker<'_, 'py> {
         self.enter(object, depth)?;
         // A copy of the entries, as json.dumps takes one: code of a value deeper down may change
         // the dict.
-        let first = self.entries.len();
-        if object.cast_exact::<PyDict>().is_ok() {
-            self.entries.extend(object.iter().map(Some));
-        } else {
-            let shown = entries(object).map_err(|error| Refusal::of(Why::Raised(error)))?;
-            self.entries.extend(shown.into_iter().map(Some));
-        }
+        let entries = entries(object).map_err(|error| Refusal::of(Why::Raised(error)))?;
         self.out.push(b'{');
-        for at in first..self.entries.len() {
-            let Some((key, value)) = self.entries[at].take() else {
-                continue;
-            };
-            if at > first {
+        for (index, (key, value)) in entries.into_iter().enumerate() {
+            if index > 0 {
                 self.out.push(b',');
             }
             self.key(&key)?;
@@ -236,7 +215,6 @@ impl<'py> Walker<'_, 'py> {
             self.value(&value, depth + 1)
                 .map_err(|refusal| within(refusal, || Step::Key(key_text(&key))))?;
         }
-        self.entries.truncate(first);
         self.out.push(b'}');
         self.leave(depth);
         Ok(Kind::Object)

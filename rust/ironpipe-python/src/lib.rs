@@ -13,6 +13,7 @@ mod fork;
 mod messages;
 mod metadata;
 mod params;
+mod plain;
 mod reader;
 mod report;
 mod session;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::protocol::parts::{self, Key, Part, elements, member, members};
-use crate::protocol::scan::{Kind, Scanner, SyntaxError};
+use crate::protocol::scan::{Kind, plain_end};
 
 type Check = Result<(), String>;
 
@@ -25,43 +25,39 @@ pub(super) fn check_schema(part: Part<'_>) -> Check {
     check_columns(required(&schema, "columns")?, "columns")
 }
 
-/// Whether it is `{"columns": [{"name": "…", "type": "…"}, …]}` and nothing besides, as nearly every
+/// Whether it is `{"columns": [{"name": "…", "type": "…"}, …]}` letter by letter, as nearly every
 /// schema is: then nothing has to be taken apart.
 fn is_plain_schema(raw: &[u8]) -> bool {
-    let mut columns_are_plain = false;
-    let mut nothing_besides = true;
-    let scanned = Scanner::new(raw).object(|scanner, key| {
-        if &raw[key.range()] == b"columns" && scanner.peek() == b'[' {
-            columns_are_plain = true;
-            return scanner.array(|scanner| {
-                columns_are_plain &= is_plain_column(scanner)?;
-                Ok(())
-            });
-        }
-        nothing_besides = false;
-        scanner.value().map(drop)
-    });
-    scanned.is_ok() && columns_are_plain && nothing_besides
-}
-
-fn is_plain_column(scanner: &mut Scanner<'_>) -> Result<bool, SyntaxError> {
-    let (mut has_name, mut has_type, mut nothing_besides) = (false, false, true);
-    if scanner.peek() != b'{' {
-        return scanner.value().map(|_| false);
-    }
-    scanner.object(|scanner, key| {
-        let is_string = |scanner: &mut Scanner<'_>| Ok(scanner.value()? == Kind::String);
-        match &scanner.bytes()[key.range()] {
-            b"name" => has_name = is_string(scanner)?,
-            b"type" => has_type = is_string(scanner)?,
-            _ => {
-                nothing_besides = false;
-                scanner.value()?;
+    let columns = |rest| {
+        let mut rest = after(after(rest, b"{\"columns\":")?, b"[")?;
+        loop {
+            rest = after(after(rest, b"{\"name\":")?, b"\"")?;
+            rest = after(behind_string(rest)?, b",")?;
+            rest = after(after(rest, b"\"type\":")?, b"\"")?;
+            rest = after(behind_string(rest)?, b"}")?;
+            match after(rest, b",") {
+                Some(more) => rest = more,
+                None => return after(rest, b"]}"),
             }
         }
-        Ok(())
-    })?;
-    Ok(has_name && has_type && nothing_besides)
+    };
+    columns(raw).is_some_and(<[u8]>::is_empty)
+}
+
+/// What follows `text`, and the space behind it that Python writes.
+#[inline(always)]
+fn after<'a>(rest: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
+    let rest = rest.strip_prefix(text)?;
+    Some(match text.ends_with(b"\"") {
+        true => rest,
+        false => rest.strip_prefix(b" ").unwrap_or(rest),
+    })
+}
+
+/// What follows the string whose text begins here; none where it has escapes.
+#[inline(always)]
+fn behind_string(rest: &[u8]) -> Option<&[u8]> {
+    rest[plain_end(rest, 0).0..].strip_prefix(b"\"")
 }
 
 /// `{"deps_by_column": {column: [{"asset_key", "column_name"}, …]}}`

@@ -16,7 +16,7 @@ use write::is_integer;
 
 pub use serialize::SerializeError;
 pub(crate) use write::write_json_object;
-pub use write::{write_json_float, write_json_integer, write_json_string};
+pub use write::{write_json_float, write_json_integer, write_json_key, write_json_string};
 
 /// The members of an object, in order. Of equal keys only the last one counts.
 pub type Object = Vec<(String, Value)>;

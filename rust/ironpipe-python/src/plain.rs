@@ -1,0 +1,179 @@
+//! JSON text of values that are made of built-in types alone, as nearly all are.
+//!
+//! Nothing of Python's runs while such a value is written, so its parts are borrowed where they lie.
+//! At the first thing that would run code, and at all that is to be refused, this gives up: then
+//! [`encode`](crate::encode::encode) begins anew, which copies what it walks and tells errors.
+
+use ironpipe::protocol::scan::Kind;
+use ironpipe::protocol::value::{
+    write_json_float, write_json_integer, write_json_key, write_json_string,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::{Borrowed, PyTypeInfo, ffi};
+
+/// The depth from which on a value may hold itself.
+pub const SUSPECT: usize = 64;
+
+/// Appends the JSON text of `value` to `out`, and says what it is; none where it gave up, and left
+/// a fragment.
+pub fn write(value: Borrowed<'_, '_, PyAny>, depth: usize, out: &mut Vec<u8>) -> Option<Kind> {
+    if let Some(text) = exact::<PyString>(value) {
+        write_json_string(out, text.to_str().ok()?);
+        Some(Kind::String)
+    } else if let Some(number) = exact::<PyInt>(value) {
+        write_json_integer(out, number.extract::<i64>().ok()?);
+        Some(Kind::Int)
+    } else if let Some(number) = exact::<PyFloat>(value) {
+        write_json_float(out, number.value());
+        Some(Kind::Float)
+    } else if let Some(dict) = exact::<PyDict>(value) {
+        object(&dict, depth, out)
+    } else if let Some(list) = exact::<PyList>(value) {
+        array(&list, depth, out)
+    } else if let Some(flag) = exact::<PyBool>(value) {
+        out.extend_from_slice(match flag.is_true() {
+            true => b"true".as_slice(),
+            false => b"false",
+        });
+        Some(Kind::Bool)
+    } else if value.is_none() {
+        out.extend_from_slice(b"null");
+        Some(Kind::Null)
+    } else {
+        derived(value, depth, out)
+    }
+}
+
+/// A tuple, or a value of a subclass: but for a dict, it is read as one of its base.
+#[cold]
+fn derived(value: Borrowed<'_, '_, PyAny>, depth: usize, out: &mut Vec<u8>) -> Option<Kind> {
+    if let Ok(tuple) = value.cast::<PyTuple>() {
+        if depth >= SUSPECT {
+            return None;
+        }
+        for (index, value) in tuple.iter_borrowed().enumerate() {
+            out.push(if index == 0 { b'[' } else { b',' });
+            write(value, depth + 1, out)?;
+        }
+        out.extend_from_slice(if tuple.is_empty() { b"[]" } else { b"]" });
+        Some(Kind::Array)
+    } else if let Ok(text) = value.cast::<PyString>() {
+        write_json_string(out, text.to_str().ok()?);
+        Some(Kind::String)
+    } else if let Ok(number) = value.cast::<PyInt>() {
+        write_json_integer(out, number.extract::<i64>().ok()?);
+        Some(Kind::Int)
+    } else if let Ok(number) = value.cast::<PyFloat>() {
+        write_json_float(out, number.value());
+        Some(Kind::Float)
+    } else if let Ok(list) = value.cast::<PyList>() {
+        array(&list, depth, out)
+    } else {
+        None
+    }
+}
+
+fn array(list: &Bound<'_, PyList>, depth: usize, out: &mut Vec<u8>) -> Option<Kind> {
+    if depth >= SUSPECT {
+        return None;
+    }
+    let mut before = b'[';
+    let mut at = 0;
+    // SAFETY: `write` runs no code of Python's.
+    #[allow(unsafe_code)]
+    while let Some(value) = unsafe { item(list, at) } {
+        out.push(before);
+        before = b',';
+        write(value, depth + 1, out)?;
+        at += 1;
+    }
+    out.extend_from_slice(if at == 0 { b"[]" } else { b"]" });
+    Some(Kind::Array)
+}
+
+fn object(dict: &Bound<'_, PyDict>, depth: usize, out: &mut Vec<u8>) -> Option<Kind> {
+    if depth >= SUSPECT {
+        return None;
+    }
+    let mut before = b'{';
+    let mut at = 0;
+    // SAFETY: `write` runs no code of Python's.
+    #[allow(unsafe_code)]
+    while let Some((key, value)) = unsafe { entry(dict, &mut at) } {
+        let key = exact::<PyString>(key)?;
+        write_json_key(out, before, key.to_str().ok()?);
+        before = b',';
+        write(value, depth + 1, out)?;
+    }
+    out.extend_from_slice(if before == b'{' { b"{}" } else { b"}" });
+    Some(Kind::Object)
+}
+
+/// The values of a dict of two entries, if these are their keys, in this order.
+pub fn pair<'py>(dict: &Bound<'py, PyDict>, keys: [&str; 2]) -> Option<[Bound<'py, PyAny>; 2]> {
+    let mut at = 0;
+    let mut next = |wanted: &str| {
+        // SAFETY: no code of Python's runs before the value is owned.
+        #[allow(unsafe_code)]
+        let (key, value) = unsafe { entry(dict, &mut at) }?;
+        let key = exact::<PyString>(key)?;
+        (key.to_str().ok()? == wanted).then(|| value.to_owned())
+    };
+    match dict.len() {
+        2 => Some([next(keys[0])?, next(keys[1])?]),
+        _ => None,
+    }
+}
+
+/// The value as one of a built-in type itself. Unlike a cast it makes no error.
+#[inline(always)]
+fn exact<'a, 'py, T: PyTypeInfo>(value: Borrowed<'a, 'py, PyAny>) -> Option<Borrowed<'a, 'py, T>> {
+    match value.is_exact_instance_of::<T>() {
+        true => value.cast_exact().ok(),
+        false => None,
+    }
+}
+
+/// The next entry of a dict.
+///
+/// # Safety
+/// No code of Python's may run until the last use of the entry and until the dict has been walked:
+/// the dict alone keeps its entries alive, and no other thread changes it as long as this one has
+/// the interpreter.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn entry<'a, 'py>(
+    dict: &'a Bound<'py, PyDict>,
+    at: &mut ffi::Py_ssize_t,
+) -> Option<(Borrowed<'a, 'py, PyAny>, Borrowed<'a, 'py, PyAny>)> {
+    let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: it is a dict; where there is an entry, both pointers are set to objects that live.
+    unsafe {
+        if ffi::PyDict_Next(dict.as_ptr(), at, &mut key, &mut value) == 0 {
+            return None;
+        }
+        let py = dict.py();
+        Some((Borrowed::from_ptr(py, key), Borrowed::from_ptr(py, value)))
+    }
+}
+
+/// An item of a list; none behind its last.
+///
+/// # Safety
+/// As for [`entry`].
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn item<'a, 'py>(
+    list: &'a Bound<'py, PyList>,
+    at: usize,
+) -> Option<Borrowed<'a, 'py, PyAny>> {
+    if at >= list.len() {
+        return None;
+    }
+    // SAFETY: it is a list, which has an item there that lives.
+    unsafe {
+        let item = ffi::PyList_GetItem(list.as_ptr(), at as ffi::Py_ssize_t);
+        Some(Borrowed::from_ptr(list.py(), item))
+    }
+}
