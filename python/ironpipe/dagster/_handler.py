@@ -71,8 +71,8 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         """Takes the stream of the process that carries the messages, where one does."""
         # How many results were handed out while the session was open.
         self._taken = 0
-        # Whether nobody is to wait for results any more.
-        self._awake = False
+        # Whether somebody waits for a result, and whether nobody is to wait for one any more.
+        self._awaited = self._awake = False
         # What the step can take, asked for once; None in an op without assets.
         self._asset_keys: AbstractSet[AssetKey] | None = None
         self._check_names: Mapping[AssetKey, AbstractSet[str]] = {}
@@ -214,6 +214,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         """
         results = self._result_queue
         with results.not_empty:
+            self._awaited = True
             results.not_empty.wait_for(lambda: self._awake or len(results.queue) > self._taken)
             return not self._awake
 
@@ -257,7 +258,12 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         if data_version is not None:
             # Dagster makes a hash of it, which a lone surrogate would end.
             data_version.encode()
-        self._result_queue.put(materialize_result(key, metadata, data_version))
+        result = materialize_result(key, metadata, data_version)
+        # As `put` does, which tells a waiter even where there is none: most of its time.
+        with self._result_queue.mutex:
+            self._result_queue.queue.append(result)
+            if self._awaited:
+                self._result_queue.not_empty.notify()
         self._entered.add(key)
 
     def _handle_report_asset_check(

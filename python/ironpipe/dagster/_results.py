@@ -16,6 +16,9 @@ from typing import Any
 from dagster import AssetKey, DataVersion, MaterializeResult, MetadataValue
 from dagster._core.definitions.metadata.external_metadata import metadata_value_from_external
 
+_RESULT: Any = MaterializeResult
+_new = tuple.__new__
+
 # Kinds of metadata that may be nothing but a value in a class of its own, with one to try.
 _WRAPPED: Sequence[tuple[Any, object]] = (
     ("text", "t"),
@@ -43,19 +46,18 @@ def materialize_result(
         metadata: By name ``{"raw_value": …, "type": …}``.
         data_version: The version of the data.
     """
-    values = {
-        name: _metadata_value(value["type"], value["raw_value"])
-        for name, value in (metadata or {}).items()
-    }
+    values: dict[str, MetadataValue[Any]] = {}
+    if metadata:
+        wrappers = _wrappers()
+        for name, entry in metadata.items():
+            kind, value = entry["type"], entry["raw_value"]
+            made = wrappers.get((kind, type(value)))
+            if made is None:
+                values[name] = metadata_value_from_external(value, kind)
+            else:
+                values[name] = _new(made, (value,))
     make = _quick if _quick_is_right() else _official
     return make(asset_key, values, data_version)
-
-
-def _metadata_value(kind: Any, value: Any) -> MetadataValue[Any]:
-    made = _wrappers().get((kind, type(value)))
-    if made is None:
-        return metadata_value_from_external(value, kind)
-    return tuple.__new__(made, (value,))
 
 
 def _official(
@@ -71,9 +73,8 @@ def _official(
 def _quick(
     asset_key: AssetKey, metadata: Mapping[str, MetadataValue[Any]], data_version: str | None
 ) -> MaterializeResult[Any]:
-    version = None if data_version is None else tuple.__new__(DataVersion, (data_version,))
-    made: Any = MaterializeResult
-    return tuple.__new__(made, (asset_key, metadata, [], version, None, *_rest()))
+    version = None if data_version is None else _new(DataVersion, (data_version,))
+    return _new(_RESULT, (asset_key, metadata, [], version, None, *_rest()))
 
 
 @cache
