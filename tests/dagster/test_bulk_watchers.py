@@ -1,6 +1,7 @@
 """Who follows a run while its log messages are stored in bulk sees each of them, once, in order."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dagster as dg
@@ -73,19 +74,16 @@ def test_another_writer_of_the_run_lets_no_cursor_skip_rows(storage: str) -> Non
 
     def body(context: Any) -> None:
         run = context.dagster_run
-        threads = [
-            threading.Thread(target=follow, args=[run.run_id]),
-            threading.Thread(target=interfere, args=[run]),
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            with session(context) as send:
-                send([log(f"row {n}") for n in range(6_000)])
-        finally:
-            done.set()
+        with ThreadPoolExecutor() as pool:
+            threads = [pool.submit(follow, run.run_id), pool.submit(interfere, run)]
+            try:
+                with session(context) as send:
+                    send([log(f"row {n}") for n in range(6_000)])
+            finally:
+                done.set()
+            # What a thread died of is what the test fails with.
             for thread in threads:
-                thread.join(PATIENCE)
+                thread.result(PATIENCE)
 
     with instance_on(storage) as instance:
         stored = run_op(instance, body)

@@ -41,6 +41,8 @@ class BulkLogs:
         self._ledger = ledger
         self._launched = time.time()
         self._levels: dict[str, int] = {}
+        self._timing = threading.Lock()
+        self._timer: threading.Timer | None = None
 
     @property
     def patience(self) -> float | None:
@@ -75,6 +77,28 @@ class BulkLogs:
         """From now on waits for no event log that is out of reach: the step is interrupted."""
         self._buffer.hurry()
 
+    def flush_in_time(self) -> None:
+        """Has a thread call :py:meth:`flush` when it is due, for readers that don't."""
+        with self._timing:
+            patience = self.patience
+            if self._timer is None and patience is not None:
+                self._timer = threading.Timer(patience, self._on_time)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """Takes no more, and has in the event log what was taken."""
+        with self._timing:
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        self._buffer.flush()
+
+    def _on_time(self) -> None:
+        with self._timing:
+            self._timer = None
+        self._buffer.flush()
+
     def _refuse(self, line: Line, error: BaseException) -> None:
         params = {"message": line.text, "level": line.level}
         self._ledger.refuse({"method": "log", "params": params}, error)
@@ -97,11 +121,12 @@ def bulk_logs(context: Context, ledger: Ledger) -> Generator[BulkLogs | None, No
     if buffer is None:
         yield None
         return
+    logs = BulkLogs(buffer, ledger)
     try:
-        yield BulkLogs(buffer, ledger)
+        yield logs
     finally:
         try:
-            buffer.flush()
+            logs.close()
         finally:
             with _installing:
                 buffer.leave()

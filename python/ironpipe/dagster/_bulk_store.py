@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportPrivateUsage=false
 
+import sys
 import threading
 import time
 from collections import deque
@@ -74,13 +75,22 @@ class LogStore:
             _refuse(waiting, self._broken_by)
             return
         part = list(islice(waiting, self._insert.most_rows))
+        started = time.monotonic()
         try:
             stored = self._insert(self._run_id, self._rows.rows(part))
         except Exception:
-            for _ in part:
-                if not self._store_one(waiting):
-                    return
-            return
+            # They may be there all the same; stored again, they would be there twice.
+            while True:
+                try:
+                    stored = self._insert.has_stored(self._run_id)
+                    break
+                except Exception as error:
+                    if not self._bear(waiting, error, started):
+                        return
+            if not stored:
+                for _ in part:
+                    if not self._store_one(waiting):
+                        return
         if stored:
             self._recover()
             for _ in part:
@@ -98,16 +108,22 @@ class LogStore:
             line.refuse(line, error)
             waiting.popleft()
         except Exception as error:
-            if not (_is_outage(error) and self._has_waited()):
-                now = time.monotonic()
-                self._broken_by, self._broken_until = error, now + (now - started)
-                _refuse(waiting, error)
+            self._bear(waiting, error, started)
             return False
         else:
             self._recover()
             waiting.popleft()
             self._tell([line])
         return True
+
+    def _bear(self, waiting: deque[Line], error: Exception, started: float) -> bool:
+        """Waits for an event log that may come back. Refuses all if it won't."""
+        if _is_outage(error) and self._has_waited():
+            return True
+        now = time.monotonic()
+        self._broken_by, self._broken_until = error, now + (now - started)
+        _refuse(waiting, error)
+        return False
 
     def _has_waited(self) -> bool:
         """Waits a little for an event log that may come back; False once it took too long."""
@@ -129,7 +145,8 @@ class LogStore:
                 for subscriber in subscribers:
                     subscriber(entry)
             except Exception as error:
-                line.refuse(line, error)
+                # The message is stored; what Dagster says of it, and that it goes on.
+                sys.stderr.write(f"Exception while writing logger call to event log: {error}\n")
 
 
 def _is_outage(error: BaseException) -> bool:

@@ -146,7 +146,15 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
 
     def _take_all(self, messages: Sequence[Any]) -> None:
         for message in messages:
-            self.take(wire(message))
+            if type(message) is ironpipe.Log and not self.received_closed_message:
+                try:
+                    self._take_log(message)
+                except Exception as error:
+                    self._ledger.refuse(wire(message), error)
+            else:
+                self.take(wire(message))
+        if self._logs is not None:
+            self._logs.flush_in_time()
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Handles one message that the engine has decoded. A refusal goes into the ledger.
