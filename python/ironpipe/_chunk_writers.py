@@ -253,7 +253,7 @@ class PipesS3MessageWriterChannel(_BucketChannel):
             self._client.put_object(Body=body, IfNoneMatch="*", **target)
         except Exception as error:
             # An error of the connection has no response, or none in it.
-            response = getattr(error, "response", None) or {}
+            response: Any = getattr(error, "response", None) or {}
             answer = response.get("Error", {}).get("Code")
             if answer in ("PreconditionFailed", "ConditionalRequestConflict"):
                 raise FileExistsError(target["Key"]) from error
