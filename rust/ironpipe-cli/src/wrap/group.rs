@@ -13,6 +13,8 @@ const OLDEST: Duration = Duration::from_secs(1);
 /// What a group may hold.
 const MAX_LINES: usize = 1000;
 const MAX_BYTES: usize = 256 << 10;
+/// How many lines an exception of the JVM may have to say before its frames come.
+const MAX_WORDS: u8 = 50;
 
 /// Lines that are one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,10 @@ enum Place {
     PythonBetween,
     /// Frames of the JVM, of Node, of .NET or Ruby.
     Frames,
+    /// What an exception of the JVM says, so many lines of it; frames follow.
+    Words(u8),
+    /// What Node shows of an error behind its frames, up to a brace.
+    Properties,
     /// The head of a panic, of which the words come next.
     PanicHead,
     /// What a panic says, and its backtrace.
@@ -68,9 +74,10 @@ impl Grouper {
     ) -> Option<Group> {
         let mut next = None;
         if let Some(group) = &mut self.open
-            && let Some(place) = group
-                .place
-                .after(raw, group.level.filter(|_| group.lines == 1))
+            && let Some(place) =
+                group
+                    .place
+                    .after(raw, level, group.level.filter(|_| group.lines == 1))
         {
             if group.lines < MAX_LINES && group.text.len() + text.len() < MAX_BYTES {
                 group.text.push('\n');
@@ -126,18 +133,24 @@ impl Place {
             }
         } else if line.starts_with("panic: ") || line.starts_with("fatal error: ") {
             Place::Go
+        } else if line.starts_with("Exception in thread \"") {
+            Place::Words(0)
         } else {
             Place::Alone
         }
     }
 
-    /// Where `line` leads from here; none if it does not belong. `alone` is the level of the line
-    /// before it, if that is all there is.
-    fn after(self, line: &str, alone: Option<Level>) -> Option<Place> {
+    /// Where `line`, which names `level`, leads from here; none if it does not belong. `alone` is the
+    /// level of the line before it, if that is all there is.
+    fn after(self, line: &str, level: Option<Level>, alone: Option<Level>) -> Option<Place> {
         let indented = line.starts_with([' ', '\t']);
         let blank = line.trim().is_empty();
         match self {
-            Place::Alone if is_frame(line) => Some(Place::Frames),
+            Place::Alone | Place::Frames | Place::Words(_) | Place::Properties
+                if is_frame(line) =>
+            {
+                Some(Place::of_frame(line))
+            }
             Place::Alone if is_source(line) && alone.is_some() => Some(Place::Source),
             // What a logger adds to its line.
             Place::Alone if alone.is_some() && is_traceback(line) => Some(Place::Python),
@@ -152,7 +165,12 @@ impl Place {
             Place::PythonEnd => (indented || blank).then_some(Place::PythonEnd),
             Place::PythonBetween if is_traceback(line) => Some(Place::Python),
             Place::PythonBetween => blank.then_some(Place::PythonBetween),
-            Place::Frames => is_frame(line).then_some(Place::Frames),
+            Place::Frames => None,
+            Place::Words(count) => {
+                (level.is_none() && count < MAX_WORDS).then(|| Place::Words(count + 1))
+            }
+            Place::Properties if line.trim_end() == "}" => Some(Place::Frames),
+            Place::Properties => (indented && !blank).then_some(Place::Properties),
             Place::PanicHead => Some(Place::Panic),
             Place::Panic => {
                 let belongs = (indented && !blank)
@@ -172,6 +190,18 @@ impl Place {
                 belongs.then_some(Place::Go)
             }
             Place::Source => is_source(line).then_some(Place::Source),
+        }
+    }
+
+    /// Where a frame leads.
+    fn of_frame(line: &str) -> Place {
+        let text = line.trim();
+        if text.ends_with(" {") {
+            Place::Properties
+        } else if text.starts_with("Caused by: ") || text.starts_with("Suppressed: ") {
+            Place::Words(0)
+        } else {
+            Place::Frames
         }
     }
 
@@ -230,15 +260,21 @@ fn is_frame(line: &str) -> bool {
             .and_then(|rest| rest.split_once(' '));
         count.is_some_and(|(number, rest)| {
             number.parse::<u32>().is_ok()
-                && (rest.starts_with("more") || rest.starts_with("common frames"))
+                && ["more", "common frames", "lines matching"]
+                    .iter()
+                    .any(|words| rest.starts_with(words))
         })
     };
-    let at = || text.contains('(') || text.ends_with(|last: char| last.is_ascii_digit());
+    let at = || {
+        let place = text.trim_end_matches(" {");
+        text.contains('(') || place.ends_with(|last: char| last.is_ascii_digit())
+    };
     (indented && text.starts_with("at ") && at())
         || (indented && text.starts_with("from ") && text.contains(":in "))
         || (indented && more())
         || text.starts_with("Caused by: ")
         || (indented && text.starts_with("Suppressed: "))
+        || (indented && text.starts_with("[cause]: "))
 }
 
 /// What rustc shows below a diagnostic.

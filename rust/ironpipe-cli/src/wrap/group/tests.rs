@@ -47,6 +47,14 @@ fn a_trace_stays_together() {
         ),
         (
             Level::Error,
+            "Exception in thread \"main\" x.Y: a\nmore words\n\tat x.Z.f(Z.java:1)\nCaused by: x.Y: b\nsecond\n\nfourth\n\tat x.Z.g(Z.java:2)\n\t... 1 more",
+        ),
+        (
+            Level::Error,
+            "Error: x\n    at f (/x.js:1:7)\n    ... 6 lines matching cause stack trace ...\n    at node:internal/main/run:51:3 {\n  code: 'E',\n  [cause]: TypeError: c\n      at g (/x.js:2:7) {\n    errno: -2\n  }\n}",
+        ),
+        (
+            Level::Error,
             "ERROR: could not\njava.io.IOException: y\n\tat com.x.App.read(App.java:9)",
         ),
         (
@@ -95,6 +103,7 @@ fn lines_that_only_look_alike_stay_apart() {
         &["WARNING: odd", "Done"],
         &["plain", "Traceback (most recent call last):"],
         &["error in words", "  | a table |"],
+        &["Exception in thread \"a\" x.Y: no frames", "INFO: goes on"],
     ] {
         let found = groups(lines);
         assert_eq!(found.len(), lines.len(), "{found:?}");
@@ -144,6 +153,9 @@ fn any_line() -> impl Strategy<Value = String> {
         "\tat x.Y.z(Y.java:1)",
         "Caused by: x.Y: z",
         "\t... 3 more",
+        "Exception in thread \"main\" x.Y: z",
+        "    at node:internal/main/run:51:3 {",
+        "}",
         "Traceback (most recent call last):",
         "  + Exception Group Traceback (most recent call last):",
         "ValueError: no",
