@@ -121,6 +121,15 @@ def test_stdin_and_files(session: Session, tmp_path: Path) -> None:
     assert set(closed["exception"]) == {"message", "stack", "name", "cause", "context"}
 
 
+def test_a_byte_that_is_not_utf8_is_no_reason_to_lose_a_message(session: Session) -> None:
+    for args in (["log", b"caf\xe9"], ["close", "--exception", b"no caf\xe9"]):
+        command = [IRONPIPE, "emit", *args]
+        subprocess.run(command, env=session.env, check=True, timeout=60)
+    log, closed = (one["params"] for one in session.sent())
+    assert log["message"] == "caf\ufffd"
+    assert closed["exception"]["message"] == "no caf\ufffd"
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
@@ -130,6 +139,7 @@ def test_stdin_and_files(session: Session, tmp_path: Path) -> None:
         (["check", "c", "--passed", "--failed"], 2, "cannot be used"),
         (["check", "c", "--passed", "--severity", "bad"], 2, "warn or error"),
         (["custom", "hello"], 2, "--text"),
+        (["custom", ""], 2, "the payload is empty"),
         (["materialize", "-m", "rows"], 2, "LABEL=VALUE"),
         (["materialize", "-m", "rows:Int=1"], 2, 'did you mean "int"'),
         (["materialize", "-m", "rows:json=1"], 2, 'type "json" takes'),

@@ -37,8 +37,12 @@ impl Input {
     pub fn json(&mut self, argument: String) -> Result<Value, Failure> {
         let (name, bytes) = match argument.as_str() {
             "-" => ("stdin".to_owned(), self.file("-")?),
+            "" => ("the payload".to_owned(), Vec::new()),
             _ => (format!("`{argument}`"), argument.into_bytes()),
         };
+        if bytes.trim_ascii().is_empty() {
+            return Err(usage(format!("{name} is empty, and takes JSON")));
+        }
         Value::parse(&bytes).map_err(|error| {
             usage(format!(
                 "{name} is not JSON ({error}); text takes quotes (\"…\") or --text"

@@ -75,7 +75,13 @@ fn infer(text: String) -> Value {
 fn typed(name: &str, text: String) -> Result<MetadataValue, String> {
     let Some(kind) = Type::from_name(name.as_bytes()) else {
         let why = check(name.as_bytes(), Kind::Null, b"null").err();
-        return Err(why.unwrap_or_default());
+        let known = Type::ALL.iter().filter(|known| **known != Type::Infer);
+        let known: Vec<&str> = known.map(|known| known.as_str()).collect();
+        return Err(format!(
+            "{}; what stands behind the last colon of a label is its type, one of {}",
+            why.unwrap_or_default(),
+            known.join(", ")
+        ));
     };
     let json = |text: &str| {
         Value::parse(text.as_bytes()).map_err(|error| format!("{text:?} is not JSON: {error}"))
@@ -95,8 +101,13 @@ fn typed(name: &str, text: String) -> Result<MetadataValue, String> {
         },
         Type::Timestamp => Value::Float(seconds(text.trim())?),
         Type::Null if text.trim().is_empty() => Value::Null,
+        Type::Bool => match text.trim() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            "null" => Value::Null,
+            _ => return Err(format!("{text:?} is neither true nor false")),
+        },
         Type::Int
-        | Type::Bool
         | Type::Null
         | Type::Json
         | Type::Table
@@ -219,6 +230,8 @@ mod tests {
             ("=1", "it has no label"),
             ("k:Int=1", "did you mean \"int\"?"),
             ("k:int=x", "is not JSON"),
+            ("k:bool=yes", "neither true nor false"),
+            ("http://x=1", "one of text, int"),
             ("k:int=1.5", "takes an integer"),
             ("k:json=1", "takes an object"),
             ("k:float=x", "no number"),

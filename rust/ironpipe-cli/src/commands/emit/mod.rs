@@ -1,6 +1,6 @@
 //! `ironpipe emit`: messages of shell scripts and sidecars.
 
-mod history;
+pub(super) mod history;
 mod input;
 mod lock;
 mod metadata;
@@ -8,6 +8,7 @@ mod place;
 
 use std::sync::Arc;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use ironpipe::protocol::context::{ContextData, MAX_CONTEXT_BYTES};
 use ironpipe::protocol::exception::PipesException;
 use ironpipe::protocol::value::Value;
@@ -49,7 +50,7 @@ enum What {
     /// Log a message
     Log {
         /// The message; - reads it from stdin
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = words())]
         message: String,
 
         /// DEBUG, INFO, WARNING, ERROR or CRITICAL, in any case
@@ -101,7 +102,7 @@ enum What {
     /// Say that the session ends
     Close {
         /// What went wrong; - reads it from stdin
-        #[arg(long, value_name = "MESSAGE")]
+        #[arg(long, value_name = "MESSAGE", value_parser = words())]
         exception: Option<String>,
 
         /// The exit code of the script; unless it is 0, it is what went wrong:
@@ -251,6 +252,11 @@ fn message(what: What) -> Result<(Step, Send), Failure> {
             (Step::Close, Box::new(send))
         }
     })
+}
+
+/// Words for people. Bytes that are not UTF-8, of a file's name perhaps, are no reason to lose the rest.
+fn words() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|words| words.to_string_lossy().into_owned())
 }
 
 fn level(name: &str) -> Result<Level, String> {
