@@ -437,6 +437,14 @@ def test_materialize() -> None:
     assert wrap("--materialize", "--", "false").materializations == []
 
 
+def test_what_the_program_has_materialized_is_not_reported_again() -> None:
+    own = f"{IRONPIPE} emit materialize --metadata rows=1"
+    done = wrap("--share", "--materialize", "--", "sh", "-c", own)
+    (report,) = done.materializations
+    assert report["metadata"] == {"rows": {"raw_value": 1, "type": "__infer__"}}
+    assert b"the program has reported `a` as materialized itself" in done.stderr
+
+
 def test_materialize_several() -> None:
     options = ("--materialize", "--asset-key", "a", "--asset-key", "b/c")
     done = wrap(*options, "--", "true", asset_keys=("a", "b/c", "d"))

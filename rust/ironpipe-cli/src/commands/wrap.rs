@@ -16,6 +16,7 @@ use regex::Regex;
 use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
+use super::emit::history::History;
 use crate::exit::{Code, FAILED, Failure, LOST};
 use crate::hosted::{self, Ended, Hosted, Signals, Target};
 use crate::output::error;
@@ -163,11 +164,17 @@ fn wrapped(
 fn close(
     pipes: &PipesContext,
     args: &Args,
-    assets: &[Option<String>],
-    sender: Sender,
+    assets: &[String],
+    mut sender: Sender,
     ended: &Ended,
     took: Duration,
 ) -> Code {
+    let shared = shared(args, ended);
+    for asset in assets.iter().filter(|asset| shared.contains(asset)) {
+        sender.remark(&format!(
+            "the program has reported `{asset}` as materialized itself, so --materialize does not"
+        ));
+    }
     let mut complete = sender.unsent() == 0;
     let mut sent = |outcome: ironpipe::Result<()>| {
         if let Err(failure) = outcome {
@@ -177,7 +184,7 @@ fn close(
     };
     match ended.failure() {
         None => {
-            for asset in assets {
+            for asset in assets.iter().filter(|asset| !shared.contains(asset)) {
                 sent(pipes.report_asset_materialization(materialization(asset, took)));
             }
             sent(pipes.close());
@@ -198,15 +205,29 @@ fn close(
     }
 }
 
-fn materialization(asset: &Option<String>, took: Duration) -> Materialization {
-    let report = Materialization::new().metadata([
+/// The assets that the program has materialized in the session that it shares; Dagster refuses a
+/// second time. Only what goes to a file can be seen.
+fn shared(args: &Args, ended: &Ended) -> Vec<String> {
+    if !args.share || !args.materialize || ended.failure().is_some() {
+        return Vec::new();
+    }
+    let Ok(MessagesParams::File { path, .. }) = ParamsLoader::from_env().messages_params() else {
+        return Vec::new();
+    };
+    match History::of_all(path.as_ref()) {
+        Ok(history) => history.materialized,
+        Err(failure) => {
+            error(&failure.to_string());
+            Vec::new()
+        }
+    }
+}
+
+fn materialization(asset: &str, took: Duration) -> Materialization {
+    Materialization::new().asset_key(asset).metadata([
         ("duration_seconds", MetadataValue::from(took.as_secs_f64())),
         ("exit_code", MetadataValue::from(0)),
-    ]);
-    match asset {
-        Some(key) => report.asset_key(key),
-        None => report,
-    }
+    ])
 }
 
 fn exception(args: &Args, words: &str, sender: &Sender) -> PipesException {
@@ -299,23 +320,24 @@ fn message_stream() -> Option<Stdio> {
 }
 
 /// The assets to report, found before the program runs for an hour in vain.
-fn assets(args: &Args, pipes: &PipesContext) -> Result<Vec<Option<String>>, Failure> {
+fn assets(args: &Args, pipes: &PipesContext) -> Result<Vec<String>, Failure> {
     const METHOD: &str = "report_asset_materialization";
     if !args.materialize {
         return Ok(Vec::new());
     }
-    let keys: Vec<Option<String>> = match args.asset_keys.as_slice() {
+    let given: Vec<Option<&str>> = match args.asset_keys.as_slice() {
         [] => vec![None],
-        keys => keys.iter().cloned().map(Some).collect(),
+        keys => keys.iter().map(|key| Some(key.as_str())).collect(),
     };
-    for key in &keys {
-        let known = pipes.context()?.resolve_asset_key(key.as_deref(), METHOD);
-        known.map_err(|error| {
+    let mut keys = Vec::new();
+    for key in given {
+        let known = pipes.context()?.resolve_asset_key(key, METHOD);
+        keys.push(known.map_err(|error| {
             Failure::new(
                 FAILED,
                 format!("--materialize: {error} The program was not run."),
             )
-        })?;
+        })?);
     }
     Ok(keys)
 }
