@@ -50,8 +50,11 @@ def open_session(
     Raises:
         NotJsonError: JSON has no text for a value of the context; the error names its place.
         DagsterPipesError: The context is none.
+        TypeError: ``asset_keys`` is a string, not a list of them.
         OSError: The session's files can't be made.
     """
+    if isinstance(asset_keys, str):
+        raise TypeError(f"asset_keys takes a list of keys: [{asset_keys!r}], not {asset_keys!r}")
     if context is None:
         context = new_context(asset_keys, partition_key, run_id, job_name, retry_number)
         context["extras"] = dict(extras or {})

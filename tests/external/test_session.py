@@ -73,3 +73,5 @@ def test_a_context_that_is_none_is_refused() -> None:
         ironpipe.open_session(extras={"x": {1}})
     with pytest.raises(ironpipe.DagsterPipesError, match="object"):
         ironpipe.open_session([1])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="takes a list of keys: \\['a'\\], not 'a'"):
+        ironpipe.open_session(asset_keys="a")
