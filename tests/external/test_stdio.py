@@ -288,3 +288,33 @@ with open_dagster_pipes() as pipes:
     done, found = run(program, tmp_path / "m")
     assert done.returncode == 0, done.stderr
     assert sum(isinstance(message, ironpipe.Log) for message in found) == 50
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_what_goes_to_a_stream_that_was_closed_is_not_among_the_messages(
+    tmp_path: Path, closed: tuple[int, ...]
+) -> None:
+    program = f"""
+import os
+for stream in {closed}:
+    os.close(stream)
+from ironpipe import open_dagster_pipes
+with open_dagster_pipes() as pipes:
+    for stream in {closed}:
+        try:
+            os.write(stream, b"no message")
+        except OSError:
+            pass
+    pipes.log.info("a message")
+"""
+    path = tmp_path / "messages"
+    env = {
+        "DAGSTER_PIPES_CONTEXT": ironpipe.encode_param({"data": {"asset_keys": ["a"]}}),
+        "DAGSTER_PIPES_MESSAGES": ironpipe.encode_param({"path": str(path)}),
+    }
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, env={**os.environ, **env}, check=True, timeout=60)
+    reader = ironpipe.read_messages(path)
+    logs = [message.message for message in reader if isinstance(message, ironpipe.Log)]
+    assert logs == ["a message"]
+    assert reader.report.is_complete, str(reader.report)

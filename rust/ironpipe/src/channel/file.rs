@@ -40,6 +40,7 @@ impl FileChannel {
     pub fn open(path: impl Into<PathBuf>) -> Result<FileChannel> {
         let path = path.into();
         let opened = OpenOptions::new().append(true).create(true).open(&path);
+        let opened = opened.and_then(beside_stdio);
         let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
         match opened {
             Ok((metadata, file)) => Ok(FileChannel {
@@ -140,6 +141,22 @@ fn is_torn(path: &Path, metadata: &Metadata) -> bool {
         Ok(last[0])
     };
     metadata.is_file() && metadata.len() > 0 && !matches!(last_byte(), Ok(b'\n'))
+}
+
+/// Moves the file off the descriptors of the streams: where one is closed, a file that is opened takes
+/// its place, and what anybody prints would stand between the messages.
+#[cfg(unix)]
+fn beside_stdio(file: File) -> io::Result<File> {
+    use std::os::fd::AsRawFd;
+    if file.as_raw_fd() > 2 {
+        return Ok(file);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&file, 3)?.into())
+}
+
+#[cfg(not(unix))]
+fn beside_stdio(file: File) -> io::Result<File> {
+    Ok(file)
 }
 
 #[cfg(unix)]
