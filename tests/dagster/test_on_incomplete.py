@@ -22,7 +22,7 @@ def outcome(client: PipesSubprocessClient, mode: str, instance: dg.DagsterInstan
     return run_command(client, command("misbehave.py", mode), instance=instance)
 
 
-@pytest.mark.parametrize(("kind", "choice", "step"), reliability.policies())
+@pytest.mark.parametrize(("kind", "choice", "step"), list(reliability.policies()))
 def test_policies(kind: str, choice: Any, step: str, instance: dg.DagsterInstance) -> None:
     # The first row of a kind stands for all of it.
     row = next(row for row in reliability.rows() if row.kind == kind)
@@ -177,3 +177,20 @@ def materialization_message(asset_key: str) -> Any:
         "method": "report_asset_materialization",
         "params": {"asset_key": asset_key, "metadata": None, "data_version": None},
     }
+
+
+def test_a_loss_is_what_the_step_ends_with_where_it_can_not_be_stored(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = type(instance.event_log_storage).store_event
+
+    def without_reports(storage: Any, event: dg.EventLogEntry) -> None:
+        if "were lost" in event.message:
+            raise OSError("no space left on device")
+        store(storage, event)
+
+    monkeypatch.setattr(type(instance.event_log_storage), "store_event", without_reports)
+    stored = outcome(PipesSubprocessClient(), LOSSY, instance)
+    assert not stored.success
+    assert "MessagesLostError" in stored.failure()
+    assert "1 line rejected" in stored.failure()

@@ -128,22 +128,25 @@ def open_pipes_session(
     finally:
         if session is not None:
             session.is_open = False
-        with never_masking(failure):
-            _warn_of_silence(context, context_injector, message_reader, handler)
 
         def before_failure() -> None:
             if keep_partial_results:
                 store_partial_results(context, handler.get_remaining_results())
 
-        settle(
-            handler.ledger.outcome(
-                opened=handler.received_opened_message, closed=handler.received_closed_message
-            ),
-            context=context,
-            on_incomplete=policy,
-            error=failure,
-            before_failure=before_failure,
-        )
+        try:
+            with never_masking(failure):
+                _warn_of_silence(context, context_injector, message_reader, handler)
+        finally:
+            settle(
+                handler.ledger.outcome(
+                    opened=handler.received_opened_message,
+                    closed=handler.received_closed_message,
+                ),
+                context=context,
+                on_incomplete=policy,
+                error=failure,
+                before_failure=before_failure,
+            )
 
 
 def op_context_of(context: AnyContext) -> Context:

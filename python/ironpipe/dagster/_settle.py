@@ -56,13 +56,17 @@ def settle(
                 _store_report(context, outcome)
         return
 
-    if flawed:
-        _store_report(context, outcome)
-    if outcome.repairs and on_incomplete != "ignore":
-        context.log.warning(f"{_FLAWED}: {'; '.join(outcome.repairs)}.")
-    if red:
-        before_failure()
-        raise MessagesLostError(outcome.text, outcome.reports)
+    loss = MessagesLostError(outcome.text, outcome.reports) if red else None
+    # Where the event log is gone, the loss is still what the step ends with.
+    with never_masking(loss):
+        if flawed:
+            _store_report(context, outcome)
+        if outcome.repairs and on_incomplete != "ignore":
+            context.log.warning(f"{_FLAWED}: {'; '.join(outcome.repairs)}.")
+        if loss is not None:
+            before_failure()
+    if loss is not None:
+        raise loss
     if outcome.losses and on_incomplete == "warn":
         context.log.warning(f"[ironpipe] {outcome.text}")
 
