@@ -14,8 +14,8 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from bulk_harness import line, log, run_op, session
 from dagster_harness import Stored
 from event_logs import POSTGRES, SQLITE, instance_on, new_database, rows
-from ironpipe.dagster import _bulk_store
-from ironpipe.dagster._bulk_store import LogStore
+from ironpipe.dagster._bulk import store
+from ironpipe.dagster._bulk.store import LogStore
 
 STORAGES = [SQLITE, POSTGRES]
 
@@ -202,7 +202,7 @@ def test_a_message_that_can_not_be_stored_is_named_and_stops_no_other() -> None:
 def test_a_storage_that_fails_makes_the_run_red_with_the_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_bulk_store, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(store, "_PATIENCE_SECONDS", 0.0)
 
     def body(context: Any) -> None:
         add_trigger(
@@ -283,7 +283,7 @@ def test_messages_wait_for_a_storage_that_comes_back(monkeypatch: pytest.MonkeyP
 
 def test_an_interrupted_step_waits_for_no_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     outage = Outage(monkeypatch)
-    monkeypatch.setattr(_bulk_store, "_PATIENCE_SECONDS", 3600.0)
+    monkeypatch.setattr(store, "_PATIENCE_SECONDS", 3600.0)
     notes: list[str] = []
 
     def body(context: Any) -> None:

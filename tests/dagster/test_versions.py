@@ -11,7 +11,7 @@ import ironpipe.dagster as ours
 
 ROOT = Path(__file__).parents[2]
 
-# Imports the package in two modules, opens two sessions, and prints each warning of ours.
+# Imports the package, opens two sessions, and prints each warning of ours.
 PROGRAM = """
 import warnings
 import dagster
@@ -20,7 +20,6 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     dagster.__version__ = {version!r}
     import ironpipe.dagster
-    import ironpipe.dagster.components
 
     @dagster.op
     def two_sessions(context):

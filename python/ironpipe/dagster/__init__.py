@@ -27,8 +27,6 @@ from dagster import (
 )
 from dagster._core.pipes.context import PipesLaunchedData
 
-from ._base import PipesMessageReader
-from ._composite import PipesCompositeMessageReader
 from ._errors import MessagesLostError, ProcessFailedError
 from ._handler import PipesMessageHandler
 from ._injectors import (
@@ -37,19 +35,23 @@ from ._injectors import (
     PipesTempFileContextInjector,
 )
 from ._invocation import PipesClientCompletedInvocation
-from ._logs import (
+from ._policy import OnIncomplete
+from ._readers import (
+    PipesBlobStoreMessageReader,
     PipesChunkedLogReader,
+    PipesCompositeMessageReader,
+    PipesFileMessageReader,
     PipesLogReader,
+    PipesMessageReader,
+    PipesTempFileMessageReader,
+    PipesThreadedMessageReader,
+    StdioMessageReader,
     extract_message_or_forward_to_file,
     extract_message_or_forward_to_stdout,
     forward_only_logs_to_file,
 )
-from ._policy import OnIncomplete
-from ._readers import PipesFileMessageReader, PipesTempFileMessageReader
 from ._session import PipesSession, open_pipes_session
-from ._stdio_reader import StdioMessageReader
 from ._stream import ResultStream
-from ._threaded import PipesBlobStoreMessageReader, PipesThreadedMessageReader
 
 __all__ = [
     "MessagesLostError",

@@ -1,21 +1,18 @@
 """One of several writers of a session: what its reader hands its messages to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import dagster
 from dagster._utils.error import ExceptionInfo
 
 from ._compat import OfficialChildHandler
 from ._handler import find_handler
-from ._intake import Intake, wire
+from ._intake import Intake, Taker, wire
 from ._ledger import Ledger, Writer
 
-if TYPE_CHECKING:
-    from dagster_pipes import PipesMessage
 
-
-class ChildHandler:
+class ChildHandler(Taker):
     """Stands before the handler of a composite session, for one of its readers.
 
     ``opened`` and ``closed`` are those of the one writer, and ``on_opened`` goes to its reader.
@@ -62,25 +59,6 @@ class ChildHandler:
     def received_closed_message(self) -> bool:
         """Whether this writer has closed."""
         return self._writer.closed > 0
-
-    def handle_message(self, message: "PipesMessage") -> None:
-        """Handles a message of a reader that is not ours. Raises nothing.
-
-        Args:
-            message: The message, parsed.
-        """
-        self.intake.take(message)
-
-    def take_line(self, line: str) -> Sequence[str]:
-        """Handles a line of a channel that ordinary output goes through, too.
-
-        Args:
-            line: The line, or several.
-
-        Returns:
-            The lines that are ordinary output.
-        """
-        return self.intake.take_line(line)
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Handles a message that the engine has decoded.

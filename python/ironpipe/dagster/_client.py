@@ -11,14 +11,16 @@ import dagster
 from dagster import _check as check
 from dagster_pipes import PipesExtras
 
-from ._bootstrap import bootstrap_environment
-from ._errors import ProcessFailedError
+from ._errors import ProcessFailedError, is_interruption
 from ._handler import PipesMessageHandler
 from ._injectors import PipesTempFileContextInjector
-from ._interrupts import HeldInterrupts, is_interruption
 from ._invocation import PipesClientCompletedInvocation
 from ._policy import OnIncomplete, check_on_incomplete
-from ._process import ExternalProcess
+from ._process import (
+    ExternalProcess,
+    HeldInterrupts,
+    bootstrap_environment,
+)
 from ._readers import PipesTempFileMessageReader
 from ._session import PipesSession, op_context_of, open_pipes_session, require_results
 from ._stream import ResultStream

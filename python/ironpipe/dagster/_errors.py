@@ -9,7 +9,7 @@
 
 from typing import TYPE_CHECKING
 
-from dagster._core.errors import DagsterPipesExecutionError
+from dagster._core.errors import DagsterExecutionInterruptedError, DagsterPipesExecutionError
 
 from ._words import describe_exit, signal_name
 
@@ -63,3 +63,8 @@ class ProcessFailedError(DagsterPipesExecutionError):
         if self.delivery_report:
             parts.append(self.delivery_report)
         return "\n\n".join(parts)
+
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Whether it is what SIGINT or SIGTERM raise: Python's exception, or Dagster's."""
+    return isinstance(error, (KeyboardInterrupt, DagsterExecutionInterruptedError))

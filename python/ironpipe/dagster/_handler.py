@@ -7,7 +7,7 @@
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import dagster
 from dagster import (
@@ -23,15 +23,12 @@ from dagster_pipes import PipesExtras, PipesMessage, PipesParams
 import ironpipe
 
 from ._bulk import BulkLogs, bulk_logs
+from ._errors import is_interruption
 from ._events import step_context_of
 from ._intake import Intake, wire
-from ._interrupts import is_interruption
 from ._ledger import Ledger
 from ._results import materialize_result
-from ._types import Context, Result
-
-if TYPE_CHECKING:
-    from ._stdio_reader import StreamSink
+from ._types import Context, Result, StreamSink
 
 
 class PipesMessageHandler(dagster.PipesMessageHandler):
@@ -52,7 +49,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
     ) -> None:
         super().__init__(context, message_reader)
         self._ledger = Ledger()
-        self._intake = Intake(self._take_all, self._ledger)
+        self.intake = Intake(self._take_all, self._ledger)
         self._logs: BulkLogs | None = None
         # The methods that come in numbers, found faster than the official handler does.
         self._reports: dict[str, Callable[..., None]] = {
@@ -108,7 +105,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
                         raise
             finally:
                 self._logs = None
-                for report in self._intake.reports():
+                for report in self.intake.reports():
                     self._ledger.add_report(type(self._message_reader).__name__, report)
 
     @property
@@ -131,7 +128,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         Args:
             message: The message, parsed. The engine checks, mends and counts it.
         """
-        self._intake.take(message)
+        self.intake.take(message)
 
     def take_line(self, line: str) -> Sequence[str]:
         """Handles a line of a channel that ordinary output goes through, too. Raises nothing.
@@ -142,7 +139,7 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         Returns:
             The lines that are ordinary output.
         """
-        return self._intake.take_line(line)
+        return self.intake.take_line(line)
 
     def _take_all(self, messages: Sequence[Any]) -> None:
         for message in messages:

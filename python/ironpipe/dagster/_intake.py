@@ -4,8 +4,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import dagster
-from dagster._utils.error import ExceptionInfo
 from dagster_pipes import PIPES_PROTOCOL_VERSION, PIPES_PROTOCOL_VERSION_FIELD
 
 import ironpipe
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from dagster_pipes import PipesMessage
 
     from ironpipe import DeliveryReport
-
-    from ._delivery import Delivery
 
 
 def wire(message: Any) -> dict[str, Any]:
@@ -93,34 +89,22 @@ class Intake:
             return [decoder.report for decoder in decoders if decoder is not None]
 
 
-class GuardedHandler:
-    """Stands before an official handler: a message that it refuses stops no other.
+class Taker:
+    """What stands before a handler: what a reader hands over goes through the engine."""
 
-    Args:
-        handler: The handler.
-        delivery: Hands over to it, and keeps the account.
-    """
-
-    def __init__(self, handler: dagster.PipesMessageHandler, delivery: "Delivery") -> None:
-        self._handler = handler
-        self._delivery = delivery
-        self.account = delivery.ledger
-        """Where losses go."""
-        self.intake = Intake(delivery.deliver, delivery.ledger)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._handler, name)
+    intake: Intake
+    """What checks it."""
 
     def handle_message(self, message: "PipesMessage") -> None:
         """Handles one message. Raises nothing.
 
         Args:
-            message: The message.
+            message: The message, parsed.
         """
         self.intake.take(message)
 
     def take_line(self, line: str) -> Sequence[str]:
-        """Handles a line of a channel that ordinary output goes through, too.
+        """Handles a line of a channel that ordinary output goes through, too. Raises nothing.
 
         Args:
             line: The line, or several.
@@ -129,17 +113,3 @@ class GuardedHandler:
             The lines that are ordinary output.
         """
         return self.intake.take_line(line)
-
-    def report_pipes_framework_exception(self, origin: str, exc_info: ExceptionInfo) -> None:
-        """Called by a reader whose thread dies.
-
-        Args:
-            origin: What died.
-            exc_info: What it died of.
-        """
-        self._delivery.fail(origin, exc_info)
-
-    def finish(self) -> None:
-        """Enters what was counted."""
-        for report in self.intake.reports():
-            self._delivery.finish(report)

@@ -1,6 +1,7 @@
-"""Names for types that Dagster leaves half open."""
+"""Names for types that several modules speak of."""
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, TypeAlias
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -9,6 +10,7 @@ from dagster import (
     MaterializeResult,
     OpExecutionContext,
 )
+from dagster._utils.error import ExceptionInfo
 
 Context: TypeAlias = OpExecutionContext | AssetExecutionContext
 """What Dagster's own Pipes functions take as the context of a step."""
@@ -18,3 +20,36 @@ AnyContext: TypeAlias = Context | AssetCheckExecutionContext
 
 Result: TypeAlias = MaterializeResult[Any] | AssetCheckResult
 """What an external process reports: Dagster's ``PipesExecutionResult``."""
+
+StreamName: TypeAlias = Literal["stdout", "stderr"]
+
+
+class StreamSink(Protocol):
+    """Where the bytes of a stream go that carries messages. Any thread may feed it."""
+
+    @property
+    def stream(self) -> StreamName:
+        """Which stream it is for."""
+        ...
+
+    def feed(self, data: bytes, forward: Callable[[bytes], object], /) -> None:
+        """Takes what comes next.
+
+        Args:
+            data: Some bytes of the stream.
+            forward: Takes the ordinary output among them, whole lines. What it raises passes
+                through once the messages are delivered.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Says that nothing more comes: what stands behind the last newline is handed over."""
+        ...
+
+    def fail(self, exc_info: ExceptionInfo, /) -> None:
+        """Enters the death of the thread that feeds it.
+
+        Args:
+            exc_info: What it died of.
+        """
+        ...

@@ -9,9 +9,9 @@ from pathlib import Path
 import dagster
 from dagster_pipes import PipesDefaultMessageWriter, PipesParams
 
-from ._base import MAX_LINE, PipesMessageReader
-from ._delivery import follow
-from ._policy import OnIncomplete, check_on_incomplete
+from .._delivery import follow
+from .._policy import OnIncomplete, check_on_incomplete
+from .base import MAX_LINE, PipesMessageReader
 
 _MESSAGES_FILENAME = "messages"
 

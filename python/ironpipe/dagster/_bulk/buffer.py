@@ -14,9 +14,9 @@ from typing import Any
 
 from dagster._core.log_manager import DagsterLogManager, get_log_record_metadata
 
-from ._bulk_rows import Line
-from ._bulk_store import LogStore
-from ._console import Console
+from .console import Console
+from .rows import Line
+from .store import LogStore
 
 _SECONDS = 0.2
 _MOST_LINES = 1_000

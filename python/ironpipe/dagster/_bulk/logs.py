@@ -19,11 +19,11 @@ from typing import Any
 from dagster._core.log_manager import DagsterLogHandler, DagsterLogManager
 from dagster._core.utils import coerce_valid_log_level
 
-from ._bulk_buffer import LogBuffer
-from ._bulk_rows import Line
-from ._bulk_store import LogStore
-from ._ledger import Ledger
-from ._types import Context
+from .._ledger import Ledger
+from .._types import Context
+from .buffer import LogBuffer
+from .rows import Line
+from .store import LogStore
 
 _installing = threading.Lock()
 

@@ -13,7 +13,7 @@ from dagster_pipes import PIPES_PROTOCOL_VERSION_FIELD, PipesParams
 
 import ironpipe
 
-from ._intake import wire
+from .._intake import wire
 
 
 class PipesLogReader(OfficialLogReader):

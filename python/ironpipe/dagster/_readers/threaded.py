@@ -12,11 +12,11 @@ from dagster._core.pipes import utils
 from dagster_pipes import PipesParams
 from typing_extensions import Self
 
-from ._base import PipesMessageReader
-from ._children import route_to
-from ._delivery import Delivery
-from ._policy import OnIncomplete, check_on_incomplete
-from ._polling import Polling
+from .._children import route_to
+from .._delivery import Delivery
+from .._policy import OnIncomplete, check_on_incomplete
+from .base import PipesMessageReader
+from .polling import Polling
 
 _sessions_lock = threading.Lock()
 

@@ -16,8 +16,8 @@ from dagster import DagsterInstance
 from dagster._core.log_manager import DagsterLogHandlerMetadata
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 
-from ._bulk_insert import INSERTS
-from ._bulk_rows import Line, LogRows
+from .insert import INSERTS
+from .rows import Line, LogRows
 
 # A database that restarts, or that somebody has locked, comes back. The messages wait that long.
 _PATIENCE_SECONDS = 60.0

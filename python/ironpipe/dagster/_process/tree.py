@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import psutil
 
-from ._words import shorten
+from .._words import shorten
 
 # What cannot be looked at, or has gone meanwhile, is passed over.
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError)

@@ -7,10 +7,8 @@ import select
 import sys
 import termios
 import threading
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ._stdio_reader import StreamSink
+from .._types import StreamSink
 
 _TAIL_BYTES = 16 * 1024
 _TAIL_LINES = 20
@@ -29,7 +27,7 @@ class StreamTee:
         sink: Takes the messages that stand in it, if some do.
     """
 
-    def __init__(self, descriptor: int, *, forward: bool, sink: "StreamSink | None" = None):
+    def __init__(self, descriptor: int, *, forward: bool, sink: StreamSink | None = None):
         self._target: int | None = None
         self._sink = sink
         if forward:

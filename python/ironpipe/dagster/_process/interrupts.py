@@ -6,7 +6,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
-from dagster._core.errors import DagsterExecutionInterruptedError
+from .._errors import is_interruption
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -57,8 +57,3 @@ class HeldInterrupts:
             self._held = signal.Signals(signum)
         else:
             handler(signum, frame)
-
-
-def is_interruption(error: BaseException | None) -> bool:
-    """Whether it is what SIGINT or SIGTERM raise: Python's exception, or Dagster's."""
-    return isinstance(error, (KeyboardInterrupt, DagsterExecutionInterruptedError))

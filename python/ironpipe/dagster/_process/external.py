@@ -9,16 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from dagster._check import ParameterCheckError
 
-from ._tee import StreamTee
-from ._tree import ProcessTree, describe, has_group
-from ._watchdog import Watchdog
-
-if TYPE_CHECKING:
-    from ._stdio_reader import StreamSink
+from .._types import StreamSink
+from .tee import StreamTee
+from .tree import ProcessTree, describe, has_group
+from .watchdog import Watchdog
 
 MARK_ENV_VAR = "IRONPIPE_PROCESS"
 """Tells what an external process has started, whoever its parent may be."""
@@ -60,7 +58,7 @@ class ExternalProcess:
         env: Mapping[str, str],
         forward_stdio: bool,
         watch: bool = True,
-        sink: "StreamSink | None" = None,
+        sink: StreamSink | None = None,
     ):
         _check_command(command)
         mark = (MARK_ENV_VAR, secrets.token_hex(8))

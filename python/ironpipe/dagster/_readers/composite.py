@@ -8,13 +8,13 @@ import dagster
 from dagster._core.pipes.context import PipesLaunchedData
 from dagster_pipes import PipesParams
 
-from ._base import PipesMessageReader
-from ._children import ChildHandler, route_to
-from ._compat import PIPES_COMPOSITE_WRITERS_KEY, OfficialCompositeReader
-from ._delivery import Delivery
-from ._handler import find_handler
-from ._ledger import Writer
-from ._policy import OnIncomplete, check_on_incomplete
+from .._children import ChildHandler, route_to
+from .._compat import PIPES_COMPOSITE_WRITERS_KEY, OfficialCompositeReader
+from .._delivery import Delivery
+from .._handler import find_handler
+from .._ledger import Writer
+from .._policy import OnIncomplete, check_on_incomplete
+from .base import PipesMessageReader
 
 
 class PipesCompositeMessageReader(PipesMessageReader, OfficialCompositeReader, delivers=True):

@@ -16,7 +16,7 @@ from dagster._core.log_manager import (
     construct_log_record_message,
 )
 
-from ._bulk_rows import Line
+from .rows import Line
 
 _MARK = "\x00ironpipe\x00"
 _MARK_TIME = 1234567890.0

@@ -6,12 +6,13 @@ from functools import wraps
 from typing import Any, TypeAlias, cast
 
 import dagster
+from dagster._utils.error import ExceptionInfo
 from dagster_pipes import PipesParams
 
-from ._delivery import Delivery
-from ._handler import find_handler
-from ._intake import GuardedHandler
-from ._policy import OnIncomplete
+from .._delivery import Delivery
+from .._handler import find_handler
+from .._intake import Intake, Taker
+from .._policy import OnIncomplete
 
 MAX_LINE = 256 * 1024 * 1024
 
@@ -70,7 +71,7 @@ def _guarded(read_messages: ReadMessages) -> ReadMessages:
                 yield params
             return
         with Delivery(self, handler, self.on_incomplete) as delivery:
-            guard = GuardedHandler(handler, delivery)
+            guard = _GuardedHandler(handler, delivery)
             try:
                 with read_messages(self, cast("dagster.PipesMessageHandler", guard)) as params:
                     yield params
@@ -78,3 +79,36 @@ def _guarded(read_messages: ReadMessages) -> ReadMessages:
                 guard.finish()
 
     return guarded
+
+
+class _GuardedHandler(Taker):
+    """Stands before an official handler: a message that it refuses stops no other.
+
+    Args:
+        handler: The handler.
+        delivery: Hands over to it, and keeps the account.
+    """
+
+    def __init__(self, handler: dagster.PipesMessageHandler, delivery: Delivery) -> None:
+        self._handler = handler
+        self._delivery = delivery
+        self.account = delivery.ledger
+        """Where losses go."""
+        self.intake = Intake(delivery.deliver, delivery.ledger)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._handler, name)
+
+    def report_pipes_framework_exception(self, origin: str, exc_info: ExceptionInfo) -> None:
+        """Called by a reader whose thread dies.
+
+        Args:
+            origin: What died.
+            exc_info: What it died of.
+        """
+        self._delivery.fail(origin, exc_info)
+
+    def finish(self) -> None:
+        """Enters what was counted."""
+        for report in self.intake.reports():
+            self._delivery.finish(report)

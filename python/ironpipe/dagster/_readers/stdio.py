@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any
 
 import dagster
 from dagster import DagsterInvariantViolationError
@@ -13,15 +13,14 @@ from dagster_pipes import PipesDefaultMessageWriter, PipesParams
 
 import ironpipe
 
-from ._base import PipesMessageReader
-from ._delivery import Delivery
-from ._handler import find_handler
-from ._policy import OnIncomplete, check_on_incomplete
+from .._delivery import Delivery
+from .._handler import find_handler
+from .._policy import OnIncomplete, check_on_incomplete
+from .._types import StreamName
+from .base import PipesMessageReader
 
 if TYPE_CHECKING:
     from ironpipe._ironpipe import Batch
-
-StreamName: TypeAlias = Literal["stdout", "stderr"]
 
 _BLOCK = 65536
 
@@ -65,7 +64,7 @@ class StdioMessageReader(PipesMessageReader, delivers=True):
         self._buffered = buffered
         self._on_incomplete = check_on_incomplete(on_incomplete)
         self._lock = threading.Lock()
-        self._sinks: list[StreamSink] = []
+        self._sinks: list[MessageSink] = []
 
     @property
     def stream(self) -> StreamName:
@@ -92,7 +91,7 @@ class StdioMessageReader(PipesMessageReader, delivers=True):
         if self._buffered:
             key = PipesDefaultMessageWriter.BUFFERED_STDIO_KEY
         with Delivery(self, handler, self.on_incomplete) as delivery:
-            sink = StreamSink(self._stream, delivery, max_line=self.max_line)
+            sink = MessageSink(self._stream, delivery, max_line=self.max_line)
             with self._lock:
                 self._sinks.append(sink)
             ours = find_handler(handler)
@@ -136,7 +135,7 @@ class StdioMessageReader(PipesMessageReader, delivers=True):
             " handed over, by PipesSubprocessClient or to StdioMessageReader.consume?"
         )
 
-    def _sink_of(self, session: dagster.PipesSession | None) -> "StreamSink":
+    def _sink_of(self, session: dagster.PipesSession | None) -> "MessageSink":
         with self._lock:
             sinks = list(self._sinks)
         if session is not None:
@@ -157,7 +156,7 @@ def _pieces(stream: IO[bytes] | Iterable[bytes]) -> Iterable[bytes]:
     return stream if read is None else iter(lambda: read(_BLOCK), b"")
 
 
-class StreamSink:
+class MessageSink:
     """Where the bytes of one stream go. Any thread may feed it, one at a time.
 
     Args:

@@ -14,14 +14,14 @@ from dagster_pipes import PipesParams
 
 import ironpipe
 
-from ._delivery import Delivery
-from ._types import Context
+from .._delivery import Delivery
+from .._types import Context
 
 if TYPE_CHECKING:
     from ironpipe import DeliveryReport
     from ironpipe._ironpipe import Batch
 
-    from ._threaded import PipesThreadedMessageReader
+    from .threaded import PipesThreadedMessageReader
 
 _FIRST_RETRY = 0.1
 _LONGEST_PAUSE = 10.0
