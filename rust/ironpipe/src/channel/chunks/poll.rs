@@ -349,9 +349,9 @@ impl Session {
                             (index, gap) = (index + 1, None);
                             continue;
                         }
-                    } else if settled && index == first {
-                        return Fed::Ended;
-                    } else if finishing && since(&mut still) >= self.options.drain {
+                    } else if settled && index == first
+                        || finishing && since(&mut still) >= self.options.drain
+                    {
                         return Fed::Ended;
                     }
                 }
