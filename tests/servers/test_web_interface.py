@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster_graphql import DagsterGraphQLClient
 
 from dagster_harness import read
 from servers.server import wait_until
@@ -17,6 +16,9 @@ RUN_CONFIG = {"all_assets": {"ops": {"orders": {"config": {"rows": 1234}}}}}
 @pytest.fixture(scope="module")
 def run_of(web_server: int, instance: dg.DagsterInstance) -> Callable[[str], dg.DagsterRun]:
     """The run of a job that the code server has executed, one for each job."""
+    # Only `make test-servers` installs it, and every run of pytest collects this file.
+    from dagster_graphql import DagsterGraphQLClient
+
     client = DagsterGraphQLClient("127.0.0.1", port_number=web_server)
 
     @functools.cache
