@@ -337,12 +337,14 @@ def test_results_behind_a_refused_one_can_be_kept(
 ) -> None:
     go = tmp_path / "go"
     argv = paced("a", "b", "check:a:c", f"wait:{go}")
+    before = set(psutil.Process().children())
     held: list[psutil.Process] = []
 
     def body(context: dg.AssetExecutionContext) -> Iterator[Any]:
         client = PipesSubprocessClient(keep_partial_results=True)
         for result in client.stream(context=context, command=argv):
-            held.extend(p for p in psutil.Process().children() if p.name() != "sh")
+            started = set(psutil.Process().children()) - before
+            held.extend(p for p in started if p.name() != "sh")
             yield dg.MaterializeResult(asset_key=result.asset_key, value=1)
 
     stored = run(assets_of(body), instance=instance, resources={"io_manager": Saboteur(refuse)})
