@@ -332,6 +332,34 @@ def test_a_step_that_fails_while_a_result_is_stored(
     assert texts.index("interrupted, bye") < failure
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_interruption_around_the_storing_of_a_result(
+    moment: str, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """The result has left the stream; whether it is stored, the event log knows."""
+    with family_in(tmp_path / "family", "polite child") as family:
+
+        def interrupt() -> None:
+            family.wait_until_ready()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def body(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            client = PipesSubprocessClient(keep_partial_results=True)
+            for result in client.stream(context=context, command=family.command()):
+                if moment == "before":
+                    yield result._replace(value=1)
+                else:
+                    yield result
+                    interrupt()
+
+        resources = {"io_manager": Saboteur(interrupt)}
+        with pytest.raises(DagsterExecutionInterruptedError):
+            dg.materialize([assets_of(body)], instance=instance, resources=resources)
+        assert family.alive() == set()
+    (last,) = instance.get_runs(limit=1)
+    assert keys(read(instance, last.run_id, success=False)) == ["a"]
+
+
 def test_results_behind_a_refused_one_can_be_kept(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:

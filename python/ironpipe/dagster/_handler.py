@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from ._errors import is_interruption
 from ._events import step_context_of
 from ._intake import Intake, wire
 from ._ledger import Ledger
+from ._partial import HandedOut
 from ._results import materialize_result
 from ._types import Context, Result, StreamSink
 
@@ -68,6 +70,8 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         """Takes the stream of the process that carries the messages, where one does."""
         # How many results were handed out while the session was open.
         self._taken = 0
+        self.in_hand: HandedOut | None = None
+        """The result that the step is at, where it takes them one by one."""
         # Whether somebody waits for a result, and whether nobody is to wait for one any more.
         self._awaited = self._awake = False
         # What the step can take, asked for once; None in an op without assets.
@@ -204,8 +208,10 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
     def take_each_result(self) -> Iterator[Result]:
         """The same, but each counts as handed out only when it is asked for."""
         for result in self.get_remaining_results():
+            self.in_hand = HandedOut(result, time.time())
             self._taken += 1
             yield result
+            self.in_hand = None
 
     def give_back_results(self) -> None:
         """Forgets which results were handed out."""

@@ -11,12 +11,14 @@ they are not as expected the results are not kept, and a warning says so.
 # pyright: reportUnknownArgumentType=false
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckResult,
+    AssetKey,
     DagsterEvent,
+    DagsterEventType,
     MaterializeResult,
     Output,
 )
@@ -30,7 +32,17 @@ from ._types import Context, Result
 from ._words import count
 
 
-def store_partial_results(context: Context, results: Sequence[Result]) -> None:
+class HandedOut(NamedTuple):
+    """A result that the step was given, and may have stored."""
+
+    result: Result
+    at: float
+    """When, in seconds since 1970."""
+
+
+def store_partial_results(
+    context: Context, results: Sequence[Result], in_hand: HandedOut | None = None
+) -> None:
     """Stores results as events now, as if the step had yielded them.
 
     I/O managers are not called, and no step output is stored: the step has failed. One result
@@ -40,16 +52,45 @@ def store_partial_results(context: Context, results: Sequence[Result]) -> None:
         context: The context of the step. In an op without assets, and in direct invocation,
             there are no such events and nothing happens.
         results: What the external process reported.
+        in_hand: One that the step was at when it was interrupted. It goes first, unless it is
+            stored.
     """
     step_context = step_context_of(context)
-    if not results or not context.has_assets_def or step_context is None:
+    if not context.has_assets_def or step_context is None:
         return
+    if in_hand is not None and not _is_stored(step_context, in_hand):
+        results = (in_hand.result, *results)
     stored = 0
     seen: set[str] = set()
     for result in results:
         stored += _store(step_context, result, seen)
     if stored:
         context.log.info(f"[ironpipe] kept {count(stored, 'result')} of the failing step.")
+
+
+def _is_stored(step_context: StepExecutionContext, handed_out: HandedOut) -> bool:
+    result, at = handed_out
+    entries = step_context.instance.all_logs(
+        step_context.run_id,
+        of_type={DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION},
+    )
+    return any(
+        _reported(entry.get_dagster_event()) == (result.asset_key, _check_name(result))
+        for entry in entries
+        # An earlier attempt of the step stored its own.
+        if entry.step_key == step_context.step.key and entry.timestamp >= at
+    )
+
+
+def _reported(event: DagsterEvent) -> tuple[AssetKey | None, str | None]:
+    if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+        evaluation = event.asset_check_evaluation_data
+        return evaluation.asset_key, evaluation.check_name
+    return event.asset_key, None
+
+
+def _check_name(result: Result) -> str | None:
+    return result.check_name if isinstance(result, AssetCheckResult) else None
 
 
 def _store(step_context: StepExecutionContext, result: Result, seen: set[str]) -> int:

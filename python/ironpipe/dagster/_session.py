@@ -14,6 +14,7 @@ from dagster._core.pipes.context import build_external_execution_context_data
 from dagster._core.pipes.utils import _FAIL_TO_YIELD_ERROR_MESSAGE
 from dagster_pipes import PipesExtras
 
+from ._errors import is_interruption
 from ._handler import PipesMessageHandler
 from ._partial import store_partial_results
 from ._policy import OnIncomplete, check_on_incomplete, resolve_on_incomplete
@@ -131,7 +132,9 @@ def open_pipes_session(
 
         def before_failure() -> None:
             if keep_partial_results:
-                store_partial_results(context, handler.get_remaining_results())
+                # An interruption comes before, while or after Dagster stores what it was given.
+                in_hand = handler.in_hand if is_interruption(failure) else None
+                store_partial_results(context, handler.get_remaining_results(), in_hand)
 
         try:
             with never_masking(failure):
