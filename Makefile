@@ -68,8 +68,9 @@ $(installed): $(rust_sources) pyproject.toml | binaries
 	@touch $@
 
 # One resolution with the Dagster that is there: its web server is released with it.
-$(servers): pyproject.toml | $(dev_installed)
+$(servers): pyproject.toml tools/install-stores | $(dev_installed)
 	@tools/install-chromium
+	@tools/install-stores $(TARGET)/servers
 	dagster=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("dagster"))') \
 	&& $(BIN)/python -m pip install --quiet --group servers "dagster==$$dagster"
 	@touch $@

@@ -7,14 +7,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import ironpipe
 
-BUCKET = "messages"
 CONTEXT = {"asset_keys": ["a"], "extras": {}}
 QUICK = {"quiet": 0.2, "drain": 0.5, "patience": 5.0}
 
@@ -64,6 +63,42 @@ class ObjectsWriter(ironpipe.PipesBlobStoreMessageWriter[Any]):
         return ObjectsChannel(Objects(params["root"]))
 
 
+def s3_client() -> Any:
+    import boto3
+
+    return boto3.client("s3")
+
+
+def gcs_client() -> Any:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.storage import Client
+
+    return Client(project="tests", credentials=AnonymousCredentials())
+
+
+def azure_client() -> Any:
+    from azure.storage.blob import BlobServiceClient
+
+    return BlobServiceClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"])
+
+
+class Sdk(NamedTuple):
+    """A provider's own client, and what is written and read through it."""
+
+    scheme: str
+    # Makes one of the store that the environment leads to.
+    client: Callable[[], Any]
+    # The name of the writer, Dagster's and ours.
+    writer: str
+
+
+SDKS = {
+    "boto3": Sdk("s3", s3_client, "PipesS3MessageWriter"),
+    "gcs": Sdk("gs", gcs_client, "PipesGCSMessageWriter"),
+    "azure": Sdk("az", azure_client, "PipesAzureBlobStorageMessageWriter"),
+}
+
+
 class Place:
     """Where the messages of one session go."""
 
@@ -75,14 +110,24 @@ class Place:
     def is_chunked(self) -> bool:
         return self.kind != "file"
 
+    @property
+    def url(self) -> str:
+        """Where its chunks lie, if that is a bucket."""
+        if sdk := SDKS.get(self.kind):
+            return f"{sdk.scheme}://{self.params['bucket']}/{self.params['key_prefix']}"
+        return self.params["url"]
+
+    def location(self) -> tuple[str, str, str]:
+        """Which kind of store it is, the bucket, and the prefix in it."""
+        parts = urlsplit(self.url)
+        return parts.scheme, parts.netloc, parts.path.strip("/")
+
     def writer(self) -> Any:
         match self.kind:
             case "objects":
                 return ObjectsWriter()
-            case "boto3":
-                import boto3
-
-                return ironpipe.PipesS3MessageWriter(boto3.client("s3"))
+            case kind if kind in SDKS:
+                return getattr(ironpipe, SDKS[kind].writer)(SDKS[kind].client())
             case _:
                 return ironpipe.PipesDefaultMessageWriter()
 
@@ -101,12 +146,10 @@ class Place:
         match self.kind:
             case "objects":
                 return ironpipe.ChunkStore.of(Objects(params["root"]))
-            case "s3":
-                return ironpipe.ChunkStore.open(params["url"])
-            case "boto3":
-                return ironpipe.ChunkStore.open(f"s3://{params['bucket']}/{params['key_prefix']}")
-            case _:
+            case "directory":
                 return ironpipe.ChunkStore.directory(params["path"])
+            case _:
+                return ironpipe.ChunkStore.open(self.url)
 
     def reader(self, **options: Any) -> ironpipe.MessageReader:
         if not self.is_chunked:
@@ -141,20 +184,6 @@ def finished(reader: ironpipe.MessageReader) -> list[Any]:
 
 def logs(messages: Iterable[Any]) -> list[str]:
     return [message.message for message in messages if isinstance(message, ironpipe.Log)]
-
-
-@contextmanager
-def s3_server() -> Iterator[str]:
-    """S3 on this machine; its address."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
 
 
 def wait_for(condition: Any, timeout: float = 60) -> None:

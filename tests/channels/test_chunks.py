@@ -15,16 +15,15 @@ import pytest
 
 import ironpipe
 from channel_harness import (
-    BUCKET,
     QUICK,
     Objects,
     Place,
     finished,
-    lines,
     logs,
 )
 from ironpipe._chunk_writers import ChunkMessageWriterChannel
 from reader_harness import NEEDS_LINUX
+from stores import BUCKET
 
 MakePlace = Callable[[str], Place]
 NUMBERS = [str(number) for number in range(300)]
@@ -238,48 +237,6 @@ while not os.path.exists(place.params["root"] + "/1.json"):
 """
     done = subprocess.run(place.command(program), capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_official_writer_to_our_reader(make_place: MakePlace) -> None:
-    place = make_place("boto3")
-    reader = place.reader()
-    program = """
-import boto3
-from dagster_pipes import PipesS3MessageWriter, open_dagster_pipes
-writer = PipesS3MessageWriter(boto3.client("s3"), interval=0.1)
-with open_dagster_pipes(message_writer=writer) as pipes:
-    for number in range(300):
-        pipes.log.info(str(number))
-"""
-    env = {**os.environ, **place.env()}
-    subprocess.run(place.command(program), env=env, check=True, timeout=120)
-    assert logs(finished(reader)) == NUMBERS
-    report = reader.report
-    assert report.is_complete and report.unnumbered == 302 and not report.unclosed
-
-
-@pytest.mark.parametrize("kind", ["s3", "boto3"])
-def test_our_writer_to_the_official_reader(kind: str, make_place: MakePlace) -> None:
-    from dagster_aws.pipes import PipesS3MessageReader
-
-    place = make_place("boto3")
-    key_prefix = place.params["key_prefix"]
-    if kind == "s3":
-        place = Place(kind, {"url": f"s3://{BUCKET}/{key_prefix}"})
-    with place.open() as pipes:
-        for text in NUMBERS:
-            pipes.log.info(text)
-
-    # What it does, without the clock it does it by.
-    import boto3
-
-    official = PipesS3MessageReader(bucket=BUCKET, client=boto3.client("s3"))
-    params: Any = {"bucket": BUCKET, "key_prefix": key_prefix}
-    chunks: list[str] = []
-    while (chunk := official.download_messages_chunk(len(chunks) + 1, params)) is not None:
-        chunks.append(chunk)
-    methods = [line["method"] for line in lines(chunks)]
-    assert methods == ["opened", *["log"] * 300, "closed"]
 
 
 def test_a_gap_is_waited_for_and_then_reported(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def serve(
     ready: Callable[[], bool],
     log: Path,
     env: Mapping[str, str] | None = None,
+    kill: bool = False,
 ) -> Iterator[None]:
     """Runs a server.
 
@@ -61,6 +62,7 @@ def serve(
         ready: Whether it answers; asked until it does.
         log: What it prints goes here, and into the error if it does not answer.
         env: Variables beside those of this process.
+        kill: Whether it is ended by force at once: it has nothing to put in order.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -76,14 +78,15 @@ def serve(
         assert process.poll() is None, f"{argv} has ended:\n{log.read_text()[-4000:]}"
         yield
     finally:
-        _end(process)
+        _end(process, patience=0 if kill else 30)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], patience: float) -> None:
     """Ends a server and its children, by force if it takes too long."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
+        if patience:
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
