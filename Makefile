@@ -18,7 +18,7 @@ export CARGO_TARGET_DIR := $(TARGET)
 FEATURES := --all-features
 # Without the clients of object stores, which would be linked into each test anew: they are tested
 # through Python.
-TESTED   := --features ironpipe/log,ironpipe/tracing,ironpipe/chunks
+TESTED   := --no-default-features --features ironpipe/log,ironpipe/tracing,ironpipe/chunks
 
 # One interpreter in the build script's environment, whoever calls cargo: else PyO3 is built anew
 # for each of maturin, clippy and the tests.

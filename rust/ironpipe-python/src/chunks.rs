@@ -28,9 +28,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(tail_chunks, module)?)
 }
 
-/// How long a single request is made again.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 #[pyclass(frozen, module = "ironpipe")]
 pub struct ChunkStore {
     prefix: ChunkPrefix,
@@ -100,7 +97,7 @@ impl ChunkStore {
 
     fn put(&self, py: Python<'_>, key: &str, data: &[u8]) -> PyResult<bool> {
         let (name, body) = (self.join(key), Bytes::copy_from_slice(data));
-        py.detach(|| once::put(&*self.prefix.store, &name, body, PATIENCE))
+        py.detach(|| once::put(&*self.prefix.store, &name, body, once::PATIENCE))
             .map(|put| put == Put::Stored)
             .map_err(|error| self.failed("put", key, &error))
     }
@@ -108,20 +105,20 @@ impl ChunkStore {
     fn get<'py>(&self, py: Python<'py>, key: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let name = self.join(key);
         let body = py
-            .detach(|| once::get(&*self.prefix.store, &name, MAX_CHUNK, PATIENCE))
+            .detach(|| once::get(&*self.prefix.store, &name, MAX_CHUNK, once::PATIENCE))
             .map_err(|error| self.failed("get", key, &error))?;
         Ok(body.map(|body| PyBytes::new(py, &body)))
     }
 
     fn remove(&self, py: Python<'_>, key: &str) -> PyResult<()> {
         let name = self.join(key);
-        py.detach(|| once::remove(&*self.prefix.store, &name, PATIENCE))
+        py.detach(|| once::remove(&*self.prefix.store, &name, once::PATIENCE))
             .map_err(|error| self.failed("remove", key, &error))
     }
 
     fn remove_chunks(&self, py: Python<'_>, prefix: &str, count: u64) -> PyResult<()> {
         let chunks = self.below(prefix);
-        py.detach(|| once::remove_chunks(&chunks, count, PATIENCE))
+        py.detach(|| once::remove_chunks(&chunks, count, once::PATIENCE))
             .map_err(|error| self.failed("remove the chunks of", prefix, &error))
     }
 

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+#[cfg(not(feature = "object-store"))]
+use crate::protocol::bootstrap::StoreParams;
+
 /// What went wrong: what, where, and what to do next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +75,17 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Whoever built this has left the clients of object stores out.
+    #[cfg(not(feature = "object-store"))]
+    pub(crate) fn no_object_stores(store: &StoreParams) -> Self {
+        Error::Store {
+            location: store.location(),
+            reason: "this build has no clients of object stores; the feature `object-store` of \
+                     ironpipe brings them"
+                .into(),
+        }
+    }
+
     /// An [`Error::Channel`].
     pub(crate) fn channel(
         action: &'static str,

@@ -145,7 +145,7 @@ fn params_of_an_own_loader_are_checked_like_any() {
         .unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("the params of the context: must hold the key `path` or `data`"),
+        text.starts_with("the params of the context: must hold the key `path`, `url` or `data`"),
         "{text}"
     );
     let error = PipesOptions::new()

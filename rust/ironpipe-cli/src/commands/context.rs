@@ -3,6 +3,7 @@
 use ironpipe::Error;
 use ironpipe::protocol::context::{ContextData, MAX_CONTEXT_BYTES};
 use ironpipe::protocol::value::Value;
+use ironpipe::session::external::load_context;
 
 use crate::bootstrap::Bootstrap;
 use crate::exit::{Code, FAILED, Failure, NOT_LAUNCHED, REFUSED, USAGE};
@@ -39,7 +40,7 @@ pub fn run(args: Args) -> Result<Code, Failure> {
         return Err(Failure::new(NOT_LAUNCHED, words));
     }
     let params = loader.context_params()?;
-    let context = ContextData::load(&params, loader.context_name(), MAX_CONTEXT_BYTES)?;
+    let context = load_context(&params, loader.context_name(), MAX_CONTEXT_BYTES)?;
     let mut page = Page::default();
     let text = match &args.key {
         None => context.as_value().to_json(),

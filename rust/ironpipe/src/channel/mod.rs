@@ -6,6 +6,8 @@
 #[cfg(feature = "chunks")]
 pub mod chunks;
 mod file;
+#[cfg(not(feature = "chunks"))]
+mod no_chunks;
 mod stream;
 pub mod tail;
 pub mod watch;
@@ -13,7 +15,11 @@ pub mod watch;
 use std::io;
 use std::path::Path;
 
+#[cfg(feature = "chunks")]
+use chunks::{in_directory, in_store};
 pub use file::FileChannel;
+#[cfg(not(feature = "chunks"))]
+use no_chunks::{in_directory, in_store};
 pub use stream::{BufferedStreamChannel, StreamChannel};
 
 use crate::Result;
@@ -48,10 +54,13 @@ pub trait MessageChannel: Send {
 /// Opens the channel that Dagster asks for.
 ///
 /// # Errors
-/// [`Error::Channel`](crate::Error::Channel) where the file can't be opened.
+/// [`Error::Channel`](crate::Error::Channel) where the file can't be opened, [`Error::Store`](crate::Error::Store)
+/// where the store can't be used as it is asked for, or this build has none.
 pub fn open(params: &MessagesParams) -> Result<Box<dyn MessageChannel>> {
     Ok(match params {
+        MessagesParams::File { path, .. } if path.is_dir() => in_directory(path)?,
         MessagesParams::File { path, .. } => Box::new(FileChannel::open(path)?),
+        MessagesParams::Store { store, .. } => in_store(store)?,
         MessagesParams::Stream(stream) => Box::new(StreamChannel::new(*stream)),
         MessagesParams::BufferedStream(stream) => Box::new(BufferedStreamChannel::new(*stream)),
     })

@@ -63,7 +63,7 @@ impl Outlet {
 }
 
 thread_local! {
-    /// Whether this thread is inside a channel of the user's.
+    /// Whether this thread is inside a channel that may log.
     static IN_CHANNEL: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -72,10 +72,10 @@ thread_local! {
 pub(crate) struct Unlogged<C>(pub C);
 
 /// While it lives, this thread is inside a channel.
-struct Inside(bool);
+pub(crate) struct Inside(bool);
 
 impl Inside {
-    fn enter() -> Inside {
+    pub(crate) fn enter() -> Inside {
         Inside(IN_CHANNEL.replace(true))
     }
 }

@@ -110,6 +110,8 @@ impl fmt::Display for Method {
 }
 
 /// The name of a writer: up to 8 bytes of printable ASCII, chosen at random.
+///
+/// One that begins with `1` is that of a writer of a single message, which has nothing to close.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WriterId {
     /// The bytes of the name, the first one lowest, 0 behind the last: a name is copied and
@@ -124,11 +126,31 @@ impl WriterId {
     /// bytes, the process id and the clock stand in for them.
     pub fn random() -> WriterId {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-        let seed = getrandom::u64().unwrap_or_else(|_| {
-            let clock = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-            u64::from(std::process::id()) << 32 ^ clock.as_nanos() as u64
-        });
-        let name = std::array::from_fn(|at| LETTERS[(seed >> (5 * at)) as usize & 31]);
+        let seed = seed();
+        WriterId::of(std::array::from_fn(|at| {
+            LETTERS[(seed >> (5 * at)) as usize & 31]
+        }))
+    }
+
+    /// A new name of a writer of a single message. There may be thousands in a session, so it is
+    /// drawn from more letters.
+    pub fn single() -> WriterId {
+        const LETTERS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let seed = seed();
+        WriterId::of(std::array::from_fn(|at| match at {
+            0 => SINGLE,
+            _ => LETTERS[(seed >> (6 * at)) as usize & 63],
+        }))
+    }
+
+    /// Whether it is the name of a writer of a single message.
+    #[inline]
+    pub fn is_single(self) -> bool {
+        self.name.get() as u8 == SINGLE
+    }
+
+    fn of(name: [u8; 8]) -> WriterId {
         // No letter is 0, so neither is the name.
         let name = NonZeroU64::new(u64::from_le_bytes(name)).unwrap_or(NonZeroU64::MAX);
         WriterId { name }
@@ -145,6 +167,16 @@ impl WriterId {
         let name = NonZeroU64::new(u64::from_le_bytes(bytes))?;
         Some(WriterId { name })
     }
+}
+
+/// What the names of writers of a single message begin with. It is none of the letters of the others.
+const SINGLE: u8 = b'1';
+
+fn seed() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| {
+        let clock = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        u64::from(std::process::id()) << 32 ^ clock.as_nanos() as u64
+    })
 }
 
 impl fmt::Display for WriterId {
@@ -227,6 +259,9 @@ mod tests {
     fn writer_names() {
         assert_ne!(WriterId::random(), WriterId::random());
         assert_eq!(WriterId::random().to_string().len(), 8);
+        assert!((0..1000).all(|_| !WriterId::random().is_single()));
+        assert!((0..1000).all(|_| WriterId::single().is_single()));
+        assert!(WriterId::new(WriterId::single().to_string().as_bytes()).is_some());
         for name in ["a", "12345678"] {
             assert_eq!(WriterId::new(name.as_bytes()).unwrap().to_string(), name);
         }

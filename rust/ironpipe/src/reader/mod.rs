@@ -276,7 +276,7 @@ impl MessageReader {
             let finishing = self.shared.finishing.load(SeqCst);
             // Another writer may have come behind those that have closed.
             let until_closed = self.until_closed && !finishing;
-            if self.ended || (until_closed && self.shared.tally.tracker().is_closed()) {
+            if self.ended || (until_closed && self.shared.tally.tracker().is_over()) {
                 self.ended = true;
                 return Ok(Step::Ended);
             }

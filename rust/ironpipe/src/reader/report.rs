@@ -33,7 +33,8 @@ pub struct WriterReport {
     pub writer: String,
     /// Whether its `opened` arrived.
     pub opened: bool,
-    /// Whether its `closed` arrived.
+    /// Whether its `closed` arrived, or it has nothing to close: `ironpipe emit` is a writer for
+    /// each message.
     pub closed: bool,
     /// How many of its messages arrived, each counted once.
     pub received: u64,
@@ -211,6 +212,8 @@ pub(crate) struct Tracker {
     by_id: HashMap<WriterId, usize>,
     /// The writer of the last message; the next one is most often its own.
     current: usize,
+    /// Some writers are of a single message: nobody knows whether another one comes.
+    singles: bool,
     /// The channel has ended, and writers hold messages back on it.
     buffer_ended: bool,
 }
@@ -330,10 +333,11 @@ impl Tracker {
                 Some(&index) => index,
                 None if self.writers.len() >= MAX_WRITERS => return None,
                 None => {
+                    self.singles |= id.is_single();
                     self.writers.push(Writer {
                         id,
                         opened: false,
-                        closed: false,
+                        closed: id.is_single(),
                         repeated: 0,
                         received: 0,
                         arrived: Vec::new(),
@@ -415,14 +419,18 @@ impl Tracker {
         self.rejected(offset, reason, line);
     }
 
-    /// Whether every writer is known to be ours, and each that opened has closed.
+    /// Whether all have said that nothing more follows, so that it need not be waited for.
+    pub fn is_over(&self) -> bool {
+        self.is_closed() && !self.singles
+    }
+
+    /// Whether every writer is known to be ours, and all that was opened is closed.
     pub fn is_closed(&self) -> bool {
+        let is_closed = |writer: &Writer| writer.closed || !writer.opened;
         self.report.unnumbered == 0
             && self.report.closed > 0
-            && self
-                .writers
-                .iter()
-                .all(|writer| writer.closed || !writer.opened)
+            && self.report.closed >= self.report.opened
+            && self.writers.iter().all(is_closed)
     }
 
     pub fn report(&self) -> DeliveryReport {

@@ -46,10 +46,20 @@ impl MessageWriter {
 
     /// A writer to `channel` with a name of its own.
     pub fn from_box(channel: Box<dyn MessageChannel>) -> MessageWriter {
+        MessageWriter::named(channel, WriterId::random())
+    }
+
+    /// A writer of one message to `channel`, after which its process knows nothing of the session
+    /// any more. Its name says so, that nobody waits for it to close.
+    pub fn single(channel: Box<dyn MessageChannel>) -> MessageWriter {
+        MessageWriter::named(channel, WriterId::single())
+    }
+
+    fn named(channel: Box<dyn MessageChannel>, writer: WriterId) -> MessageWriter {
         MessageWriter {
             state: Mutex::new(State {
                 channel,
-                writer: WriterId::random(),
+                writer,
                 next: 1,
                 process: fork::generation(),
                 closed: false,

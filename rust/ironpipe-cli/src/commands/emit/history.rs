@@ -11,7 +11,7 @@ use ironpipe::reader::{MessageReader, OwnedMessage, Step};
 
 /// How much of the end of a file is looked at for a `closed`, in bytes. No call of ours sends
 /// anything behind it, so only others can push it further up.
-const TAIL: u64 = 256 << 10;
+pub const TAIL: u64 = 256 << 10;
 
 /// What was sent before.
 #[derive(Debug, Default)]
@@ -25,21 +25,26 @@ pub struct History {
 impl History {
     /// Whether it is closed, by the end of the file.
     pub fn of_end(path: &Path) -> io::Result<History> {
-        let mut history = History::default();
         let mut file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(history),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(History::default()),
             Err(error) => return Err(error),
         };
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Ok(history);
+            return Ok(History::default());
         }
         let start = metadata.len().saturating_sub(TAIL);
         file.seek(SeekFrom::Start(start))?;
         let mut end = Vec::new();
         file.take(TAIL).read_to_end(&mut end)?;
-        for line in end.split(|&byte| byte == b'\n') {
+        Ok(History::of_lines(&end))
+    }
+
+    /// Whether it is closed, by these lines, of which the first may be cut.
+    pub fn of_lines(lines: &[u8]) -> History {
+        let mut history = History::default();
+        for line in lines.split(|&byte| byte == b'\n') {
             // All that begin otherwise are no lines of ours.
             let begins = |method| {
                 let head = format!(r#"{{"__dagster_pipes_version":"0.1","method":"{method}""#);
@@ -51,7 +56,7 @@ impl History {
                 history.add(message.get().method(), message.get().stamp());
             }
         }
-        Ok(history)
+        history
     }
 
     /// All of it.
@@ -80,8 +85,8 @@ impl History {
     }
 
     fn add(&mut self, method: Method, stamp: Option<Stamp>) {
-        // Only a call of ours is a writer that begins with `closed`.
-        if stamp.is_some_and(|stamp| stamp.number == 1) {
+        // Other writers open and close for themselves.
+        if stamp.is_some_and(|stamp| stamp.writer.is_single()) {
             match method {
                 Method::Closed => self.closed = true,
                 Method::Opened => self.closed = false,

@@ -9,9 +9,10 @@ mod place;
 use std::sync::Arc;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use ironpipe::protocol::context::{ContextData, MAX_CONTEXT_BYTES};
+use ironpipe::protocol::context::MAX_CONTEXT_BYTES;
 use ironpipe::protocol::exception::PipesException;
 use ironpipe::protocol::value::Value;
+use ironpipe::session::external::load_context;
 use ironpipe::writer::MessageWriter;
 use ironpipe::{CheckResult, Error, Level, Materialization, PipesContext, Severity};
 
@@ -24,8 +25,12 @@ use crate::output::warn;
 /// Send a message to Dagster from a shell script or a sidecar.
 ///
 /// Each call sends one whole message, and any number of them may run at once. `open` and `close` say
-/// where the messages begin and end; on a file they may be left out, and Dagster then warns that
-/// the process did not open its session.
+/// where the messages begin and end; on a file and in chunks they may be left out, and Dagster then
+/// warns that the process did not open its session.
+///
+/// On a file, what was sent before is known: that an asset is materialized twice is refused. In
+/// chunks, in a directory or an object store, only the last one is looked at, so a second
+/// materialization is sent and Dagster's side refuses it.
 ///
 /// Exit codes: 0 where the message was sent, and, with a warning, where Dagster did not launch this
 /// process; 1 where Dagster would refuse the message, or it comes after `close`; 2 where the command
@@ -148,8 +153,8 @@ pub fn run(args: Args) -> Result<Code, Failure> {
         return Ok(Code(0));
     }
     let params = loader.context_params()?;
-    let context = ContextData::load(&params, loader.context_name(), MAX_CONTEXT_BYTES)?;
-    let place = Place::find(&loader, step)?;
+    let context = load_context(&params, loader.context_name(), MAX_CONTEXT_BYTES)?;
+    let mut place = Place::find(&loader, step)?;
     let history = place.history()?;
     if history.closed && step == Step::Close {
         place.hand_over()?;
@@ -159,7 +164,7 @@ pub fn run(args: Args) -> Result<Code, Failure> {
         let words = "Cannot send message after pipes context is closed.";
         return Err(Failure::new(REFUSED, words));
     }
-    let writer = MessageWriter::from_box(place.channel()?);
+    let writer = MessageWriter::single(place.channel()?);
     let pipes = PipesContext::new(context, Arc::new(writer));
     for key in history.materialized {
         pipes.assume_materialized(key);

@@ -7,12 +7,13 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use ironpipe::channel::chunks::{ChunkPrefix, DirectChunkChannel, once};
 use ironpipe::channel::{self, FileChannel, MessageChannel};
 use ironpipe::protocol::bootstrap::{MessagesParams, ParamsLoader, Stdio};
 use rustix::process::geteuid;
 
 use super::Step;
-use super::history::History;
+use super::history::{History, TAIL};
 use super::lock::Lock;
 use crate::exit::{FAILED, Failure, REFUSED};
 
@@ -23,6 +24,8 @@ pub struct Place {
     step: Step,
     /// The file that holds the messages until close, where Dagster wants them all at once.
     spool: Option<PathBuf>,
+    /// The channel, where each message is a chunk.
+    chunks: Option<DirectChunkChannel>,
     _lock: Option<Lock>,
 }
 
@@ -30,7 +33,13 @@ impl Place {
     /// The place that Dagster asks for.
     pub fn find(loader: &ParamsLoader, step: Step) -> Result<Place, Failure> {
         let params = loader.messages_params()?;
+        // Whichever index a call finds free, one of those that run at once gets it.
+        let chunks = match ChunkPrefix::of(&params)? {
+            Some(prefix) => Some(open_chunks(prefix)?),
+            None => None,
+        };
         let (spool, lock) = match &params {
+            _ if chunks.is_some() => (None, None),
             // What is found in the file must not change until the message is sent, nor may a line of
             // another call be seen half written.
             MessagesParams::File { path, .. } => (None, Some(lock_file(path)?)),
@@ -46,12 +55,19 @@ impl Place {
             params,
             step,
             spool,
+            chunks,
             _lock: lock,
         })
     }
 
     /// What was sent before.
     pub fn history(&self) -> Result<History, Failure> {
+        if let Some(chunks) = &self.chunks {
+            // To look through all of them would take a request each.
+            let last = chunks.last(TAIL);
+            let last = last.map_err(|error| cant("read", chunks.name(), &error))?;
+            return Ok(History::of_lines(&last.unwrap_or_default()));
+        }
         let path = match (&self.spool, &self.params) {
             (Some(spool), _) => spool,
             (None, MessagesParams::File { path, .. }) => path,
@@ -65,10 +81,11 @@ impl Place {
     }
 
     /// The channel.
-    pub fn channel(&self) -> Result<Box<dyn MessageChannel>, Failure> {
-        Ok(match &self.spool {
-            Some(spool) => Box::new(FileChannel::open(spool)?),
-            None => channel::open(&self.params)?,
+    pub fn channel(&mut self) -> Result<Box<dyn MessageChannel>, Failure> {
+        Ok(match (self.chunks.take(), &self.spool) {
+            (Some(chunks), _) => Box::new(chunks),
+            (None, Some(spool)) => Box::new(FileChannel::open(spool)?),
+            (None, None) => channel::open(&self.params)?,
         })
     }
 
@@ -95,6 +112,12 @@ impl Place {
         })?;
         fs::remove_file(spool).map_err(|error| cant("remove", spool, &error))
     }
+}
+
+fn open_chunks(prefix: ChunkPrefix) -> Result<DirectChunkChannel, Failure> {
+    let name = prefix.to_string();
+    let opened = DirectChunkChannel::open(prefix, once::PATIENCE);
+    opened.map_err(|error| cant("look for chunks in", name.as_ref(), &error))
 }
 
 /// Locks the file of messages.

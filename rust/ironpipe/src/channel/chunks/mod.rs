@@ -8,6 +8,7 @@
 //! can put and get.
 
 mod backlog;
+mod direct;
 mod directory;
 #[cfg(feature = "object-store")]
 mod object;
@@ -18,17 +19,23 @@ mod upload;
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use bytes::Bytes;
 
+pub use direct::DirectChunkChannel;
 pub use directory::DirectoryStore;
 #[cfg(feature = "object-store")]
 pub use object::ObjectChunkStore;
 pub use poll::{ChunkFeed, Fed, FeedOptions, Requests};
 pub use upload::{ChunkChannel, UploadOptions, Uploads, Work};
+
+use crate::channel::MessageChannel;
+use crate::error::Result;
+use crate::protocol::bootstrap::{MessagesParams, StoreParams};
 
 /// A request that is under way.
 pub type Request<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -53,6 +60,17 @@ pub trait ChunkStore: Send + Sync + fmt::Debug + 'static {
     /// The object, or none where there is none of this key. One of more than `limit` bytes is an
     /// error that says [`Retry::Never`].
     fn get<'a>(&'a self, key: &'a str, limit: u64) -> Request<'a, Option<Bytes>>;
+
+    /// Whether there is an object of this key.
+    fn exists<'a>(&'a self, key: &'a str) -> Request<'a, bool> {
+        Box::pin(async move {
+            match self.get(key, 0).await {
+                Ok(body) => Ok(body.is_some()),
+                Err(error) if error.retry == Retry::Never => Ok(true),
+                Err(error) => Err(error),
+            }
+        })
+    }
 
     /// Removes the object, if there is one.
     fn remove<'a>(&'a self, key: &'a str) -> Request<'a, ()>;
@@ -104,6 +122,12 @@ impl StoreError {
     }
 }
 
+impl From<StoreError> for std::io::Error {
+    fn from(error: StoreError) -> std::io::Error {
+        std::io::Error::other(error)
+    }
+}
+
 /// The part of a store that belongs to one session.
 #[derive(Debug, Clone)]
 pub struct ChunkPrefix {
@@ -120,6 +144,33 @@ impl ChunkPrefix {
             store: Arc::new(store),
             prefix: prefix.into().trim_end_matches('/').to_owned(),
         }
+    }
+
+    /// What params of an object store lead to.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store) where it can't be used as it is asked for, or this
+    /// build has no object stores.
+    pub fn open(params: &StoreParams) -> Result<ChunkPrefix> {
+        #[cfg(feature = "object-store")]
+        return ObjectChunkStore::open(&params.url, &params.options);
+        #[cfg(not(feature = "object-store"))]
+        return Err(crate::Error::no_object_stores(params));
+    }
+
+    /// Where messages go in chunks: an object store, or a directory that is there. None where they
+    /// go elsewhere.
+    ///
+    /// # Errors
+    /// As [`open`](ChunkPrefix::open).
+    pub fn of(params: &MessagesParams) -> Result<Option<ChunkPrefix>> {
+        Ok(match params {
+            MessagesParams::File { path, .. } if path.is_dir() => {
+                Some(ChunkPrefix::new(DirectoryStore::new(path), ""))
+            }
+            MessagesParams::Store { store, .. } => Some(ChunkPrefix::open(store)?),
+            _ => None,
+        })
     }
 
     /// The key of a chunk. Indices begin with 1.
@@ -139,6 +190,18 @@ impl fmt::Display for ChunkPrefix {
             prefix => write!(f, "{}/{prefix}", location.trim_end_matches('/')),
         }
     }
+}
+
+pub(super) fn in_directory(path: &Path) -> Result<Box<dyn MessageChannel>> {
+    Ok(channel(ChunkPrefix::new(DirectoryStore::new(path), "")))
+}
+
+pub(super) fn in_store(store: &StoreParams) -> Result<Box<dyn MessageChannel>> {
+    Ok(channel(ChunkPrefix::open(store)?))
+}
+
+fn channel(prefix: ChunkPrefix) -> Box<dyn MessageChannel> {
+    Box::new(ChunkChannel::new(prefix, UploadOptions::default()))
 }
 
 /// A runtime for the requests of one thread.

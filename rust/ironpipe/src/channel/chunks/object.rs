@@ -17,6 +17,7 @@ use url::Url;
 
 use super::{ChunkPrefix, ChunkStore, Put, Request, Retry, StoreError};
 use crate::error::{Error, Result};
+use crate::protocol::bootstrap::without_secrets;
 use crate::writer::fork::generation;
 
 /// How long one request may take, its answer included.
@@ -107,6 +108,15 @@ impl ChunkStore for ObjectChunkStore {
             let options = PutMode::Create.into();
             match client.put_opts(&path, body.into(), options).await {
                 Ok(_) => Ok(Put::Stored),
+                // Of two requests at once S3 may refuse both.
+                Err(object_store::Error::AlreadyExists { source, .. })
+                    if source.to_string().contains("ConditionalRequestConflict") =>
+                {
+                    Err(StoreError {
+                        retry: Retry::Soon,
+                        reason: "another request for the same key is under way".into(),
+                    })
+                }
                 Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Taken),
                 Err(error) => Err(because(&error)),
             }
@@ -141,6 +151,17 @@ impl ChunkStore for ObjectChunkStore {
                 });
             }
             Ok(Some(body))
+        })
+    }
+
+    fn exists<'a>(&'a self, key: &'a str) -> Request<'a, bool> {
+        Box::pin(async move {
+            match self.client()?.head(&Path::from(key)).await {
+                Ok(_) => Ok(true),
+                // The answer has no body that could tell whether the bucket is there.
+                Err(object_store::Error::NotFound { .. }) => Ok(false),
+                Err(error) => Err(because(&error)),
+            }
         })
     }
 
@@ -238,20 +259,6 @@ fn bucket_is_missing(answer: &str) -> bool {
     ]
     .iter()
     .any(|sign| answer.contains(sign))
-}
-
-/// A URL without user, password and query, which hold keys and signatures.
-fn without_secrets(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let rest = match rest.split_once('/') {
-        Some((host, path)) => format!("{}/{path}", host.rsplit('@').next().unwrap_or(host)),
-        None => rest.rsplit('@').next().unwrap_or(rest).to_owned(),
-    };
-    match scheme {
-        "" => rest,
-        scheme => format!("{scheme}://{rest}"),
-    }
 }
 
 /// A text without the queries of the URLs in it: some hold signatures.

@@ -3,9 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::runtime::Runtime;
 
 use super::retry::Backoff;
 use super::{ChunkPrefix, ChunkStore, Put, Request, Retry, StoreError, runtime};
+
+/// How long a request is made again, where nobody says another time.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Stores an object unless there is one of this key. Tries again for `patience`.
 ///
@@ -54,7 +58,15 @@ pub fn remove_chunks(
 }
 
 fn ask<'a, T>(patience: Duration, request: impl Fn() -> Request<'a, T>) -> Result<T, StoreError> {
-    let runtime = runtime()?;
+    ask_on(&runtime()?, patience, request)
+}
+
+/// The same on a runtime, whose connections serve several requests.
+pub(super) fn ask_on<'a, T>(
+    runtime: &Runtime,
+    patience: Duration,
+    request: impl Fn() -> Request<'a, T>,
+) -> Result<T, StoreError> {
     let deadline = Instant::now() + patience;
     let mut backoff = Backoff::default();
     loop {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio::runtime::Runtime;
 
 use super::backlog::{Backlog, Chunk};
@@ -343,6 +344,9 @@ impl Drop for Running {
 
 impl Upload {
     fn run(self) {
+        // What is logged on the way would have to be uploaded, too, and so on.
+        #[cfg(any(feature = "log", feature = "tracing"))]
+        let _inside = crate::logging::Inside::enter();
         let mut pace = Pace::new(self.interval);
         while let Some(chunk) = self.next_chunk(&mut pace) {
             if !self.upload(&chunk) {
@@ -396,7 +400,8 @@ impl Upload {
         loop {
             // Asked before: who closes while a request fails gets one more.
             let closing = self.shared.lock().deadline.is_some();
-            let error = match self.runtime.block_on(self.put(chunk)) {
+            let put = append(&self.prefix, &self.next, &chunk.body);
+            let error = match self.runtime.block_on(put) {
                 Ok(()) => {
                     self.shared.lock().failure = None;
                     return true;
@@ -425,26 +430,30 @@ impl Upload {
             }
         }
     }
+}
 
-    /// One attempt, at the first index that is free.
-    async fn put(&self, chunk: &Chunk) -> Result<(), StoreError> {
-        loop {
-            let index = self.next.load(Relaxed);
-            let key = self.prefix.key(index);
-            let store = &self.prefix.store;
-            let ours = match store.put(&key, chunk.body.clone()).await? {
-                Put::Stored => true,
-                // Stored by an attempt whose answer was lost, or by another writer.
-                Put::Taken => match store.get(&key, chunk.body.len() as u64).await {
-                    Ok(body) => body.is_some_and(|body| body == chunk.body),
-                    Err(error) if error.retry == Retry::Never => false,
-                    Err(error) => return Err(error),
-                },
-            };
-            self.next.store(index + 1, Relaxed);
-            if ours {
-                return Ok(());
-            }
+/// Tries once to store a chunk, at the first index from `next` on that is free; `next` is then the
+/// one behind it.
+pub(super) async fn append(
+    prefix: &ChunkPrefix,
+    next: &AtomicU64,
+    body: &Bytes,
+) -> Result<(), StoreError> {
+    loop {
+        let index = next.load(Relaxed);
+        let key = prefix.key(index);
+        let ours = match prefix.store.put(&key, body.clone()).await? {
+            Put::Stored => true,
+            // Stored by an attempt whose answer was lost, or by another writer.
+            Put::Taken => match prefix.store.get(&key, body.len() as u64).await {
+                Ok(found) => found.is_some_and(|found| found == body),
+                Err(error) if error.retry == Retry::Never => false,
+                Err(error) => return Err(error),
+            },
+        };
+        next.store(index + 1, Relaxed);
+        if ours {
+            return Ok(());
         }
     }
 }

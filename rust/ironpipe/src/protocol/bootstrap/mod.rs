@@ -4,6 +4,7 @@
 
 mod loader;
 mod params;
+mod store;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -13,6 +14,9 @@ use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
 
 pub use loader::ParamsLoader;
 pub use params::{ContextParams, MessagesParams, Stdio};
+pub use store::StoreParams;
+#[cfg(feature = "object-store")]
+pub(crate) use store::without_secrets;
 
 /// The environment variable of the context params. A process is a Pipes process if it is set.
 pub const DAGSTER_PIPES_CONTEXT_ENV_VAR: &str = "DAGSTER_PIPES_CONTEXT";

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::store::StoreParams;
 use crate::protocol::value::Value;
 
 /// Where the context is.
@@ -11,15 +12,18 @@ use crate::protocol::value::Value;
 pub enum ContextParams {
     /// In a JSON file.
     Path(PathBuf),
+    /// In a JSON object of an object store.
+    Store(StoreParams),
     /// Here.
     Data(Value),
 }
 
 impl ContextParams {
-    /// Reads the params. A `path` wins over `data`, as in the official loader.
+    /// Reads the params. A `path` wins over `data`, as in the official loader; a `url` stands in
+    /// between.
     ///
     /// # Errors
-    /// Neither is there, or not of its type. The text is for a sentence that begins with the name
+    /// None of them is there, or one has another type. The text is for a sentence that begins with the name
     /// of what held the params.
     pub fn from_value(params: &Value) -> Result<ContextParams, String> {
         if let Some(path) = params.get("path") {
@@ -28,12 +32,15 @@ impl ContextParams {
                 .ok_or_else(|| mistyped("path", "a string", path))?;
             return Ok(ContextParams::Path(path.into()));
         }
+        if let Some(store) = StoreParams::from_value(params)? {
+            return Ok(ContextParams::Store(store));
+        }
         match params.get("data") {
             Some(data @ Value::Object(_)) => Ok(ContextParams::Data(data.clone())),
             Some(data) => Err(mistyped("data", "an object", data)),
             None => Err(unexpected(
                 params,
-                "`path` or `data`",
+                "`path`, `url` or `data`",
                 "context injector",
                 "context loader",
             )),
@@ -44,6 +51,7 @@ impl ContextParams {
     pub fn to_value(&self) -> Value {
         match self {
             ContextParams::Path(path) => object("path", path.to_string_lossy().into_owned()),
+            ContextParams::Store(store) => Value::Object(store.members()),
             ContextParams::Data(data) => object("data", data.clone()),
         }
     }
@@ -85,10 +93,17 @@ impl fmt::Display for Stdio {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum MessagesParams {
-    /// To a file, a line each.
+    /// To a file, a line each; or, where a directory is there, in chunks to that.
     File {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
+        /// Whether what the process prints shall travel as messages too.
+        include_stdio_in_messages: bool,
+    },
+    /// To an object store, in chunks.
+    Store {
+        /// The store, and what the keys of the session begin with.
+        store: StoreParams,
         /// Whether what the process prints shall travel as messages too.
         include_stdio_in_messages: bool,
     },
@@ -105,14 +120,21 @@ impl MessagesParams {
     /// None of the known keys is there, or one has another type. The text is for a sentence that
     /// begins with the name of what held the params.
     pub fn from_value(params: &Value) -> Result<MessagesParams, String> {
+        let include = params.get("include_stdio_in_messages");
+        let include_stdio_in_messages = include.and_then(Value::as_bool).unwrap_or(false);
         if let Some(path) = params.get("path") {
             let path = path
                 .as_str()
                 .ok_or_else(|| mistyped("path", "a string", path))?;
-            let include = params.get("include_stdio_in_messages");
             return Ok(MessagesParams::File {
                 path: path.into(),
-                include_stdio_in_messages: include.and_then(Value::as_bool).unwrap_or(false),
+                include_stdio_in_messages,
+            });
+        }
+        if let Some(store) = StoreParams::from_value(params)? {
+            return Ok(MessagesParams::Store {
+                store,
+                include_stdio_in_messages,
             });
         }
         for (key, make) in [
@@ -129,7 +151,7 @@ impl MessagesParams {
         }
         Err(unexpected(
             params,
-            "`path`, `stdio` or `buffered_stdio`",
+            "`path`, `url`, `stdio` or `buffered_stdio`",
             "message reader",
             "message writer",
         ))
@@ -141,6 +163,10 @@ impl MessagesParams {
             MessagesParams::File {
                 include_stdio_in_messages,
                 ..
+            }
+            | MessagesParams::Store {
+                include_stdio_in_messages,
+                ..
             } => *include_stdio_in_messages,
             MessagesParams::Stream(_) | MessagesParams::BufferedStream(_) => false,
         }
@@ -148,20 +174,22 @@ impl MessagesParams {
 
     /// The params as they are packed.
     pub fn to_value(&self) -> Value {
-        match self {
-            MessagesParams::File {
-                path,
-                include_stdio_in_messages,
-            } => Value::Object(vec![
-                ("path".into(), path.to_string_lossy().into_owned().into()),
-                (
-                    "include_stdio_in_messages".into(),
-                    (*include_stdio_in_messages).into(),
-                ),
-            ]),
-            MessagesParams::Stream(stream) => object("stdio", stream.as_str()),
-            MessagesParams::BufferedStream(stream) => object("buffered_stdio", stream.as_str()),
-        }
+        let mut members = match self {
+            MessagesParams::File { path, .. } => {
+                vec![(
+                    "path".to_owned(),
+                    path.to_string_lossy().into_owned().into(),
+                )]
+            }
+            MessagesParams::Store { store, .. } => store.members(),
+            MessagesParams::Stream(stream) => return object("stdio", stream.as_str()),
+            MessagesParams::BufferedStream(stream) => {
+                return object("buffered_stdio", stream.as_str());
+            }
+        };
+        let include = self.include_stdio_in_messages();
+        members.push(("include_stdio_in_messages".to_owned(), include.into()));
+        Value::Object(members)
     }
 }
 
@@ -169,7 +197,7 @@ fn object(key: &str, value: impl Into<Value>) -> Value {
     Value::Object(vec![(key.to_owned(), value.into())])
 }
 
-fn mistyped(key: &str, must: &str, value: &Value) -> String {
+pub(super) fn mistyped(key: &str, must: &str, value: &Value) -> String {
     let kind = value.kind().name();
     format!("holds `{key}`, which must be {must}, not {kind}")
 }
@@ -197,7 +225,15 @@ mod tests {
 
     #[test]
     fn params_come_back() {
+        let store = StoreParams {
+            url: "s3://bucket/prefix".into(),
+            options: vec![("region".into(), "eu-west-1".into())],
+        };
         for params in [
+            MessagesParams::Store {
+                store: store.clone(),
+                include_stdio_in_messages: true,
+            },
             MessagesParams::File {
                 path: "/x".into(),
                 include_stdio_in_messages: true,
@@ -207,7 +243,11 @@ mod tests {
         ] {
             assert_eq!(MessagesParams::from_value(&params.to_value()), Ok(params));
         }
-        let params = ContextParams::Path("/x".into());
-        assert_eq!(ContextParams::from_value(&params.to_value()), Ok(params));
+        for params in [
+            ContextParams::Path("/x".into()),
+            ContextParams::Store(store),
+        ] {
+            assert_eq!(ContextParams::from_value(&params.to_value()), Ok(params));
+        }
     }
 }

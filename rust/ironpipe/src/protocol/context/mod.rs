@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use super::bootstrap::ContextParams;
 use super::scan::Kind;
 use super::value::Value;
 use crate::error::{Error, Result};
@@ -126,22 +125,6 @@ impl ContextData {
             Err(error) => return Err(fail(error.to_string())),
         };
         ContextData::parse(&json).map_err(fail)
-    }
-
-    /// The context its params lead to. `name` is what held the params, for errors.
-    ///
-    /// # Errors
-    /// As [`read`](ContextData::read).
-    pub fn load(params: &ContextParams, name: &str, max_bytes: u64) -> Result<ContextData> {
-        match params {
-            ContextParams::Path(path) => ContextData::read(path, max_bytes),
-            ContextParams::Data(data) => {
-                ContextData::from_value(data.clone()).map_err(|reason| Error::Context {
-                    location: name.to_owned(),
-                    reason,
-                })
-            }
-        }
     }
 
     /// All of it, as an object.

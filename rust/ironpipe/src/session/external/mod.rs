@@ -3,6 +3,7 @@
 mod access;
 mod capture;
 mod json;
+mod load;
 mod open;
 mod options;
 mod report;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 
+pub use load::load_context;
 pub use open::{open_dagster_pipes, run};
 pub use options::{LoadParams, PipesOptions};
 pub use report::{CheckResult, Materialization};

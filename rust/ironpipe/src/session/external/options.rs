@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::PipesContext;
+use super::load::load_context;
 use super::open::run_in;
 use crate::channel::{self, MessageChannel};
 use crate::error::{BoxError, Error, Result};
@@ -135,7 +136,7 @@ impl PipesOptions {
         self
     }
 
-    /// Sets what a context file may hold, in bytes; [`MAX_CONTEXT_BYTES`] by default.
+    /// Sets what a context may hold, in bytes; [`MAX_CONTEXT_BYTES`] by default.
     pub fn max_context_bytes(mut self, bytes: u64) -> PipesOptions {
         self.max_context_bytes = bytes;
         self
@@ -279,7 +280,7 @@ impl PipesOptions {
             name: name.to_owned(),
             reason,
         })?;
-        ContextData::load(&known, name, self.max_context_bytes)
+        load_context(&known, name, self.max_context_bytes)
     }
 }
 
