@@ -87,6 +87,10 @@ wheel: $(dev_installed) ## a wheel with the extension and the command, in dist/
 demo: build ## the main job both ways: without Dagster, and as a Dagster asset
 	@tools/demo
 
+.PHONY: concepts
+concepts: build ## examples/concepts: the concepts of Dagster, all its assets made once
+	cd examples/concepts && $(abspath $(BIN)/python) -m concepts
+
 .PHONY: sales
 sales: build ## the example in examples/sales: three assets, by a Rust, a Python and a shell process
 	@PATH="$(TARGET)/release:$(abspath $(BIN)):$$PATH" $(BIN)/python examples/sales/run.py

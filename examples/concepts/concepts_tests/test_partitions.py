@@ -1,0 +1,36 @@
+import dagster as dg
+import pytest
+
+import partitioned
+
+
+@pytest.mark.parametrize("key", ["north", "west"])
+def test_a_static_partition(instance, key):
+    result = dg.materialize(
+        [partitioned.region],
+        instance=instance,
+        partition_key=key,
+        resources={"pipes": partitioned.client},
+    )
+    assert made(result) == key
+    assert instance.get_materialized_partitions(partitioned.region.key) == {key}
+
+
+def test_a_daily_partition(instance, logs):
+    job = partitioned.defs.resolve_job_def("days_job")
+    result = job.execute_in_process(instance=instance, partition_key="2026-02-03")
+    assert made(result) == "2026-02-03"
+    assert "making day of 2026-02-03" in logs(result)
+
+
+def test_there_is_no_such_partition(instance):
+    job = partitioned.defs.resolve_job_def("days_job")
+    with pytest.raises(dg.DagsterUnknownPartitionError):
+        job.execute_in_process(instance=instance, partition_key="2025-12-31")
+
+
+def made(result: dg.ExecuteInProcessResult) -> str:
+    """The partition that the process said it made, which is the one that Dagster stored."""
+    (event,) = result.get_asset_materialization_events()
+    assert event.materialization.metadata["partition"].value == event.partition
+    return event.partition
