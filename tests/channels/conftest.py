@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import stores
 from channel_harness import SDKS, Place
+from proxy import Proxy
 
 # Channels, each with the server that it needs.
 KINDS = {"file": "", "directory": "", "objects": "", "s3": "moto", "boto3": "moto"}
@@ -121,3 +123,21 @@ def by_sdk(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) -
 @pytest.fixture(params=cases(name for name in ALL if KINDS.get(name, SERVERS.get(name))))
 def bucket(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) -> Place:
     return make_place(request.param)
+
+
+@pytest.fixture(params=cases(name for name in ALL if name.partition("-")[0] in ("s3", "gs", "az")))
+def by_url(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) -> Place:
+    return make_place(request.param)
+
+
+@pytest.fixture
+def before(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], AbstractContextManager[Proxy]]:
+    """Puts a proxy before what a variable of the environment leads to."""
+
+    @contextmanager
+    def before(variable: str) -> Iterator[Proxy]:
+        with Proxy(os.environ[variable]).running() as proxy:
+            monkeypatch.setenv(variable, proxy.address)
+            yield proxy
+
+    return before
