@@ -21,7 +21,7 @@ def region(context: dg.AssetExecutionContext, pipes: PipesSubprocessClient) -> d
 
 
 # A new partition every midnight. The process is told which day it is to make.
-@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
+@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2024-01-01"))
 def day(context: dg.AssetExecutionContext, pipes: PipesSubprocessClient) -> dg.MaterializeResult:
     """A day of the year."""
     return pipes.run(

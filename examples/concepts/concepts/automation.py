@@ -25,7 +25,8 @@ class Inbox(dg.ConfigurableResource):
 
     def files(self) -> list[Path]:
         """What lies there, by name."""
-        return sorted(Path(self.path).glob("*.txt"))
+        # The process runs in another directory: it gets whole paths.
+        return sorted(Path(self.path).resolve().glob("*.txt"))
 
 
 class Letter(dg.Config):

@@ -32,7 +32,7 @@ def corrected(readme: str) -> str:
     return ROW.sub(correct, readme)
 
 
-def tests_in(file: Path) -> set[str]:
+def names_of_tests(file: Path) -> set[str]:
     """The tests that a file defines."""
     body = ast.parse(file.read_text()).body
     functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
@@ -46,13 +46,13 @@ def test_each_row_names_its_line():
 
 def test_each_row_names_a_test_that_exists():
     for row in ROW.finditer(README.read_text()):
-        assert row["test"] in tests_in(PROJECT / row["test_file"]), row["concept"]
+        assert row["test"] in names_of_tests(PROJECT / row["test_file"]), row["concept"]
 
 
 def test_each_test_stands_in_a_row():
     named = {row["test"] for row in ROW.finditer(README.read_text())}
     files = set(PROJECT.glob("concepts_tests/test_*.py")) - {Path(__file__)}
-    missing = {name for file in files for name in tests_in(file)} - named
+    missing = {name for file in files for name in names_of_tests(file)} - named
     assert not missing, "each test shows a concept, so each has a row"
 
 
