@@ -13,7 +13,8 @@ import pytest
 
 import ironpipe
 from binaries import FERRIS_SAYS, IRONPIPE
-from channel_harness import BUCKET, Place, finished, logs
+from channel_harness import Place, finished, logs
+from stores import BUCKET
 
 MakePlace = Callable[[str], Place]
 
