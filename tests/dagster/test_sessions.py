@@ -308,10 +308,40 @@ def test_an_interruption_is_not_masked(instance: dg.DagsterInstance) -> None:
         dg.materialize([asset_of(body)], instance=instance)
 
 
-def test_a_command_that_does_not_exist(instance: dg.DagsterInstance) -> None:
-    stored = run_command(PipesSubprocessClient(), ["no-such-command-here"], instance=instance)
-    assert "FileNotFoundError" in stored.failure()
-    assert "no-such-command-here" in stored.failure()
+def test_nothing_is_missed_of_a_process_that_was_not_launched(instance: dg.DagsterInstance) -> None:
+    def body(context: dg.AssetExecutionContext) -> None:
+        PipesSubprocessClient().run(context=context, command="true", extras={"a": object()})
+
+    stored = run(asset_of(body), instance=instance)
+    assert "not JSON serializable" in stored.failure()
+    assert stored.logs(logging.WARNING) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "cwd", "said"),
+    [
+        ("no-such-command-here", None, "there is no such program on the PATH"),
+        ("./no-such-file-here", "/tmp", "there is no such file: '/tmp/no-such-file-here'"),
+        ("true", "/no/such/place", "there is no such directory to run it in: '/no/such/place'"),
+        ("{dir}/wrong", None, "the interpreter in its first line is not there"),
+        ("{dir}/none", None, "its first line names no interpreter"),
+        ("{dir}/plain", None, "it may not be executed"),
+    ],
+)
+def test_a_command_that_can_not_be_started(
+    command: str, cwd: str | None, said: str, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    for name, text, mode in (
+        ("wrong", "#!/no/such/interpreter\n", 0o755),
+        ("none", "echo hello\n", 0o755),
+        ("plain", "#!/bin/sh\n", 0o644),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(mode)
+    argv = [command.format(dir=tmp_path), "a secret"]
+    stored = run_command(PipesSubprocessClient(cwd=cwd), argv, instance=instance)
+    assert f"The external process can't be started: {said}" in stored.failure()
+    assert "secret" not in stored.failure()
 
 
 @pytest.mark.parametrize(

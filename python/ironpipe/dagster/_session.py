@@ -137,8 +137,10 @@ def open_pipes_session(
                 store_partial_results(context, handler.get_remaining_results(), in_hand)
 
         try:
-            with never_masking(failure):
-                _warn_of_silence(context, context_injector, message_reader, handler)
+            # Without a session nothing was launched that could have said something.
+            if session is not None:
+                with never_masking(failure):
+                    _warn_of_silence(context, context_injector, message_reader, handler)
         finally:
             settle(
                 handler.ledger.outcome(

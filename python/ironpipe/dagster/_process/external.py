@@ -1,6 +1,5 @@
 """The external process, from its launch to its end."""
 
-import errno
 import os
 import secrets
 import signal
@@ -9,11 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
-
-from dagster._check import ParameterCheckError
 
 from .._types import StreamSink
+from .command import check_command, launch_error
 from .tee import StreamTee
 from .tree import ProcessTree, describe, has_group
 from .watchdog import Watchdog
@@ -60,7 +57,7 @@ class ExternalProcess:
         watch: bool = True,
         sink: StreamSink | None = None,
     ):
-        _check_command(command)
+        check_command(command)
         mark = (MARK_ENV_VAR, secrets.token_hex(8))
         sinks = {sink.stream: sink} if sink is not None else {}
         self._stderr = StreamTee(2, forward=forward_stdio, sink=sinks.get("stderr"))
@@ -82,8 +79,8 @@ class ExternalProcess:
         except BaseException as error:
             for tee in self._tees:
                 tee.abandon()
-            if isinstance(error, OSError) and error.errno == errno.E2BIG:
-                raise _too_long(env) from error
+            if isinstance(error, OSError):
+                raise launch_error(error, command, cwd, env) from error
             raise
         self._watchdog = Watchdog(self._process.pid) if watch else None
         self._tree = ProcessTree(self._process.pid, mark)
@@ -208,34 +205,3 @@ class ExternalProcess:
         if state is None:
             return None
         return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
-
-
-def _check_command(command: object) -> None:
-    """Says what is wrong with a command. Shows no arguments: they may be secret."""
-    if isinstance(command, (str, bytes, os.PathLike)):
-        parts: Sequence[object] = [cast("object", command)]
-    elif isinstance(command, Sequence):
-        parts = cast("Sequence[object]", command)
-    else:
-        raise ParameterCheckError(
-            "command must be a program or a sequence of it and its arguments;"
-            f" got {type(command).__name__}."
-        )
-    if not parts or not parts[0]:
-        raise ParameterCheckError("command names no program: it is empty.")
-    for place, part in enumerate(parts):
-        if not isinstance(part, (str, bytes, os.PathLike)):
-            raise ParameterCheckError(
-                f"command[{place}] must be a string; got {type(part).__name__}."
-            )
-
-
-def _too_long(env: Mapping[str, str]) -> OSError:
-    """What "Argument list too long" means where it is not the arguments. Shows no values."""
-    sizes = sorted(((len(os.fsencode(value)), name) for name, value in env.items()), reverse=True)
-    largest = ", ".join(f"{name} ({size:,} bytes)" for size, name in sizes[:3])
-    return OSError(
-        errno.E2BIG,
-        "The arguments and the environment of the external process are more than the operating"
-        f" system takes. The largest variables are {largest}.",
-    )
