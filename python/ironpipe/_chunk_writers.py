@@ -17,7 +17,7 @@ from types import GenericAlias
 from ironpipe import _ironpipe
 from ironpipe._checks import env_param, optional_env_param
 from ironpipe._errors import DagsterPipesError, DagsterPipesWarning
-from ironpipe._writers import _ENGINE_WRITES, PipesMessageWriter, PipesMessageWriterChannel
+from ironpipe._writers import PipesMessageWriter, PipesMessageWriterChannel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class ChunkMessageWriterChannel(PipesMessageWriterChannel):
         """
         self.native.write_message(message)
 
+    _engine_writes = write_message
+
     def close(self) -> None:
         """Wait until everything is uploaded, as long as the patience lasts.
 
@@ -112,9 +114,6 @@ class ChunkMessageWriterChannel(PipesMessageWriterChannel):
         finally:
             atexit.unregister(self.close)
             self.close()
-
-
-_ENGINE_WRITES.append(ChunkMessageWriterChannel.write_message)
 
 
 class PipesBlobStoreMessageWriterChannel(ChunkMessageWriterChannel):
@@ -255,7 +254,7 @@ class PipesS3MessageWriterChannel(_BucketChannel):
             # An error of the connection has no response, or none in it.
             response: Any = getattr(error, "response", None) or {}
             answer = response.get("Error", {}).get("Code")
-            if answer in ("PreconditionFailed", "ConditionalRequestConflict"):
+            if answer == "PreconditionFailed":
                 raise FileExistsError(target["Key"]) from error
             if type(error).__name__ != "ParamValidationError" and answer != "NotImplemented":
                 raise

@@ -893,6 +893,10 @@ class DeliveryReport:
         """How many of these requests failed and were made again."""
 
     @property
+    def trouble(self) -> str | None:
+        """What the store says, while its answers are failures; None once it has answered."""
+
+    @property
     def is_complete(self) -> bool:
         """Whether nothing is missing and nothing was set aside."""
 

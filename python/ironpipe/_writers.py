@@ -110,6 +110,9 @@ class PipesFileMessageWriterChannel(PipesMessageWriterChannel):
         """
         self.native.write_message(message)
 
+    # What the engine does in its place; not that of a subclass with a way of its own.
+    _engine_writes = write_message
+
     def close(self) -> None:
         """Close the file. Nothing can be written after that."""
         self.native.close()
@@ -260,11 +263,6 @@ def engine_channel(channel: Any) -> Any:
         The channel of the engine itself, where the channel stands on one and writes in no way of
         its own; else the channel.
     """
-    writes: Any = getattr(type(channel), "write_message", None)  # pyright: ignore[reportUnknownArgumentType]
-    if writes in _ENGINE_WRITES:
-        return channel.native
-    return channel
-
-
-# How a channel writes that stands on one of the engine's.
-_ENGINE_WRITES: list[Any] = [PipesFileMessageWriterChannel.write_message]
+    kind: Any = type(channel)  # pyright: ignore[reportUnknownVariableType]
+    writes: Any = getattr(kind, "_engine_writes", None)
+    return channel.native if writes and writes is kind.write_message else channel

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -140,14 +141,16 @@ impl fmt::Debug for PythonStore {
 }
 
 impl PythonStore {
-    /// Calls Python, unless the interpreter is on its way out.
+    /// Calls Python, unless the interpreter is on its way out. `not_found`: what it means where the
+    /// answer is 404.
     fn call<T>(
         &self,
+        not_found: Retry,
         ask: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<T>,
     ) -> Result<T, StoreError> {
         let answer = calls::call(|py| {
             ask(self.object.bind(py)).map_err(|error| StoreError {
-                retry: Retry::Soon,
+                retry: retry(error.value(py), not_found),
                 reason: error.to_string(),
             })
         });
@@ -160,10 +163,44 @@ impl PythonStore {
     }
 }
 
+/// Whether it is worth to ask again after an exception: what its HTTP status says, where it has one,
+/// or what kind of `OSError` it is.
+fn retry(error: &Bound<'_, PyAny>, not_found: Retry) -> Retry {
+    match status(error) {
+        Some(429 | 503) => Retry::Slower,
+        Some(401 | 403) => Retry::Mended,
+        Some(404) => not_found,
+        // One that took too long is a 400 on S3.
+        Some(400) if !error.to_string().contains("RequestTimeout") => Retry::Mended,
+        Some(_) => Retry::Soon,
+        None if error.is_instance_of::<PyOSError>() => {
+            let error = PyErr::from_value(error.clone());
+            StoreError::from(io::Error::from(error)).retry
+        }
+        None => Retry::Soon,
+    }
+}
+
+/// The HTTP status that an exception of a client tells of: by `response` in botocore and requests, by
+/// `status_code` in those of Azure, by `code` in those of Google.
+fn status(error: &Bound<'_, PyAny>) -> Option<u16> {
+    let attribute = |of: &Bound<'_, PyAny>, name: &str| of.getattr(name).ok()?.extract().ok();
+    let response = error.getattr("response").ok();
+    let botocore = response.as_ref().and_then(|response| {
+        let metadata = response.get_item("ResponseMetadata").ok()?;
+        metadata.get_item("HTTPStatusCode").ok()?.extract().ok()
+    });
+    let response = response.as_ref();
+    botocore
+        .or_else(|| response.and_then(|response| attribute(response, "status_code")))
+        .or_else(|| attribute(error, "status_code"))
+        .or_else(|| attribute(error, "code"))
+}
+
 impl Store for PythonStore {
     fn put<'a>(&'a self, key: &'a str, body: Bytes) -> Request<'a, Put> {
         Box::pin(async move {
-            self.call(|object| {
+            self.call(Retry::Mended, |object| {
                 let py = object.py();
                 let body = PyBytes::new(py, &body);
                 let put = object.call_method1(intern!(py, "put"), (key, body))?;
@@ -178,7 +215,7 @@ impl Store for PythonStore {
 
     fn get<'a>(&'a self, key: &'a str, limit: u64) -> Request<'a, Option<Bytes>> {
         Box::pin(async move {
-            let body = self.call(|object| {
+            let body = self.call(Retry::Soon, |object| {
                 let py = object.py();
                 let found = object.call_method1(intern!(py, "get"), (key,))?;
                 let body: Option<Bound<'_, PyBytes>> = found.extract()?;
@@ -195,7 +232,7 @@ impl Store for PythonStore {
 
     fn remove<'a>(&'a self, key: &'a str) -> Request<'a, ()> {
         Box::pin(async move {
-            self.call(|object| {
+            self.call(Retry::Soon, |object| {
                 let py = object.py();
                 if let Some(remove) = object.getattr_opt(intern!(py, "remove"))? {
                     remove.call1((key,))?;
@@ -259,9 +296,11 @@ impl Ready {
     }
 }
 
-/// A time in seconds.
+/// A time in seconds. For ever is a hundred years: more can't be added to a clock.
 pub fn seconds(time: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(time).map_err(|error| PyOverflowError::new_err(error.to_string()))
+    const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+    let time = Duration::try_from_secs_f64(time.min(FOR_EVER.as_secs_f64()));
+    time.map_err(|error| PyOverflowError::new_err(error.to_string()))
 }
 
 #[pyfunction]

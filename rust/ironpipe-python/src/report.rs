@@ -130,6 +130,11 @@ impl DeliveryReport {
     }
 
     #[getter]
+    fn trouble(&self) -> Option<&str> {
+        self.0.trouble.as_deref()
+    }
+
+    #[getter]
     fn chunks(&self) -> u64 {
         self.0.chunks
     }

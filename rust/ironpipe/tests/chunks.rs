@@ -36,6 +36,8 @@ struct Inner {
     /// What happens to the n-th request.
     faults: Mutex<Option<Faults>>,
     requests: AtomicU64,
+    /// Whether it tells those who ask for what is not there that they may not.
+    denies: bool,
 }
 
 impl fmt::Debug for Memory {
@@ -112,6 +114,10 @@ impl ChunkStore for Memory {
         let got = self.request(|objects| objects.get(key).cloned());
         Box::pin(async move {
             match got? {
+                None if self.0.denies => Err(StoreError {
+                    retry: Retry::Denied,
+                    reason: "it is not allowed".into(),
+                }),
                 Some(body) if body.len() as u64 > limit => {
                     Err(StoreError::too_large(body.len() as u64, limit))
                 }
@@ -186,6 +192,13 @@ impl Reading {
                 .expect("nothing came");
             guard = self.fed.1.wait_timeout(guard, left).unwrap().0;
         }
+    }
+
+    /// Waits until it is told of something, or for a moment.
+    fn wait(&self) {
+        let guard = self.fed.0.lock().unwrap();
+        let waited = self.fed.1.wait_timeout(guard, Duration::from_millis(5));
+        drop(waited.unwrap());
     }
 
     fn line(&self) -> String {
@@ -355,6 +368,49 @@ fn a_store_that_stays_broken_is_said() {
         panic!("it did not fail");
     };
     assert_eq!(reason, "the line broke");
+}
+
+#[test]
+fn what_a_store_says_while_it_fails_is_told() {
+    let memory = Memory::with(|n| match n {
+        0..3 => Fault::Fails,
+        _ => Fault::None,
+    });
+    let reading = Reading::of(memory);
+    while reading.feed.trouble().is_none() {
+        reading.wait();
+    }
+    assert_eq!(reading.feed.trouble().unwrap(), "the line broke");
+    while reading.feed.trouble().is_some() {
+        reading.wait();
+    }
+    assert_eq!(reading.feed.requests().failed, 3);
+}
+
+#[test]
+fn a_store_that_denies_what_is_not_there() {
+    let denies = || {
+        Memory(Arc::new(Inner {
+            denies: true,
+            ..Inner::default()
+        }))
+    };
+    let memory = denies();
+    let object = |body: &'static str| Bytes::from_static(body.as_bytes());
+    let mut objects = memory.0.objects.lock().unwrap();
+    objects.insert("p/1.json".into(), object("one"));
+    objects.insert("p/2.json".into(), object("two"));
+    drop(objects);
+    let lines = Reading::of(memory).lines_to_the_end();
+    assert_eq!(lines, ["one", "two"]);
+
+    // Where nothing could be read it may be as it says.
+    let reading = Reading::of(denies());
+    reading.feed.finish();
+    let Fed::Failed { index: 1, reason } = reading.next() else {
+        panic!("it did not fail");
+    };
+    assert_eq!(reason, "it is not allowed");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Chunks as the source of a reader.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,9 +9,9 @@ use bytes::Bytes;
 
 use super::decoder::MessageDecoder;
 use super::{Advance, Source};
-use crate::Result;
 use crate::channel::chunks::{ChunkFeed, ChunkPrefix, Fed, FeedOptions, Requests};
 use crate::channel::watch::{Wake, Waker};
+use crate::error::{Error, Result};
 
 /// The longest that one wait takes, for what wakes nobody.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -18,6 +19,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct ChunkSource {
     feed: ChunkFeed,
+    again: Again,
+    options: FeedOptions,
     waker: Arc<Waker>,
     /// What is left of the chunk that is being read; none between two.
     chunk: Option<Bytes>,
@@ -42,20 +45,56 @@ impl ChunkSource {
                 ready();
             }
         };
-        let feed = ChunkFeed::open(prefix, options, wake.clone())?;
+        let again = Again {
+            prefix,
+            wake: Arc::new(wake.clone()),
+        };
+        let last = options.first.saturating_sub(1);
         let source = ChunkSource {
-            feed,
+            feed: again.open(options.clone())?,
+            again,
+            options,
             waker,
             chunk: None,
-            last: 0,
+            last,
             finishing: false,
         };
         Ok((source, Box::new(wake)))
     }
 }
 
+/// What makes a feed, the first one and one for each forked child.
+struct Again {
+    prefix: ChunkPrefix,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Again {
+    fn open(&self, options: FeedOptions) -> io::Result<ChunkFeed> {
+        let wake = self.wake.clone();
+        ChunkFeed::open(self.prefix.clone(), options, move || wake())
+    }
+}
+
+impl fmt::Debug for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.prefix.fmt(f)
+    }
+}
+
 impl Source for ChunkSource {
     fn advance(&mut self, decoder: &mut MessageDecoder, finishing: bool) -> Result<Advance> {
+        if self.feed.is_inherited() {
+            let feed = self.again.open(FeedOptions {
+                first: self.last + 1,
+                ..self.options.clone()
+            });
+            self.feed = feed.map_err(|error| {
+                let name = self.again.prefix.to_string();
+                Error::channel("read", name, error)
+            })?;
+            self.finishing = false;
+        }
         if finishing && !self.finishing {
             self.finishing = true;
             self.feed.finish();
@@ -72,7 +111,8 @@ impl Source for ChunkSource {
             return Ok(Advance::More);
         }
         let Requests { get, failed } = self.feed.requests();
-        decoder.tally().tracker().requests(get, failed);
+        let trouble = self.feed.trouble();
+        decoder.tally().tracker().requests(get, failed, trouble);
         match self.feed.next() {
             Some(Fed::Chunk { index, body }) => {
                 decoder.tally().tracker().chunk(index);
@@ -90,7 +130,10 @@ impl Source for ChunkSource {
                 return Ok(Advance::Ended);
             }
             Some(Fed::Ended) => {
-                decoder.tally().tracker().end_of_buffer();
+                let trouble = self.feed.trouble();
+                let mut tracker = decoder.tally().tracker();
+                tracker.requests(get, failed, trouble);
+                tracker.end_of_buffer();
                 return Ok(Advance::Ended);
             }
             None => {

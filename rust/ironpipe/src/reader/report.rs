@@ -96,6 +96,8 @@ pub struct DeliveryReport {
     pub requests: u64,
     /// How many of these requests failed and were made again.
     pub failed_requests: u64,
+    /// What the store says, while its answers are failures.
+    pub trouble: Option<String>,
 }
 
 impl DeliveryReport {
@@ -173,6 +175,11 @@ impl fmt::Display for DeliveryReport {
                 f,
                 "\n  {writers} did not close: what it had not uploaded is lost"
             )?;
+        }
+        if let Some(trouble) = &self.trouble
+            && !self.is_complete()
+        {
+            write!(f, "\n  the store says: {trouble}")?;
         }
         for (what, n) in &self.repaired {
             write!(f, "\n  repaired: {what} ({n})")?;
@@ -391,7 +398,8 @@ impl Tracker {
 
     /// Takes note of how often the store was asked until now.
     #[cfg(feature = "chunks")]
-    pub fn requests(&mut self, requests: u64, failed: u64) {
+    pub fn requests(&mut self, requests: u64, failed: u64, trouble: Option<String>) {
+        self.report.trouble = trouble;
         self.report.requests = requests;
         self.report.failed_requests = failed;
     }
@@ -400,6 +408,9 @@ impl Tracker {
     #[cfg(feature = "chunks")]
     pub fn end_of_buffer(&mut self) {
         self.buffer_ended = true;
+        if self.report().is_complete() {
+            self.report.trouble = None;
+        }
     }
 
     /// How many writers have something to say still.

@@ -115,7 +115,7 @@ impl Backlog {
             }) => {
                 let body = self.read_back(start, length)?.into();
                 self.sealed.pop_front();
-                self.forget_spill()?;
+                self.forget_spill();
                 return Ok(Some(Chunk { body, lines }));
             }
         };
@@ -166,13 +166,12 @@ impl Backlog {
     }
 
     /// Gives the room on disk back once nothing lies there.
-    fn forget_spill(&mut self) -> io::Result<()> {
+    fn forget_spill(&mut self) {
         let on_disk = |sealed: &Sealed| matches!(sealed, Sealed::Disk { .. });
         if !self.sealed.iter().any(on_disk) {
             self.spill = None;
             self.spilled = 0;
         }
-        Ok(())
     }
 }
 

@@ -93,8 +93,18 @@ pub enum Retry {
     Slower,
     /// Somebody has to mend something first.
     Mended,
+    /// It is not allowed. Some stores say so, too, of an object that is not there, to those who may
+    /// not list what is.
+    Denied,
     /// This object will not be read.
     Never,
+}
+
+impl Retry {
+    /// Whether nothing is won by asking again at once.
+    pub fn is_hopeless(self) -> bool {
+        matches!(self, Retry::Mended | Retry::Denied | Retry::Never)
+    }
 }
 
 /// The largest chunk that is read, in bytes: 1 GiB.

@@ -1,9 +1,11 @@
 //! Object stores: S3, Google Cloud Storage, Azure Blob Storage.
 
+use std::error::Error as _;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
@@ -37,7 +39,12 @@ pub struct ObjectChunkStore {
     url: String,
     options: Vec<(String, String)>,
     /// The client and the process it is of: the connections of a parent are not its child's.
-    client: Mutex<(u64, Arc<dyn ObjectStore>)>,
+    client: ArcSwap<Client>,
+}
+
+struct Client {
+    process: u64,
+    store: Arc<dyn ObjectStore>,
 }
 
 impl ObjectChunkStore {
@@ -72,23 +79,32 @@ impl ObjectChunkStore {
             scheme,
             url: url.to_owned(),
             options: options.to_vec(),
-            client: Mutex::new((generation(), client)),
+            client: ArcSwap::from_pointee(Client {
+                process: generation(),
+                store: client,
+            }),
         };
         Ok(ChunkPrefix::new(store, prefix))
     }
 
     fn client(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = self.client.load();
         let process = generation();
-        if client.0 != process {
-            let anew = build(&self.scheme, &self.url, &self.options);
-            let anew = anew.map_err(|reason| StoreError {
-                retry: Retry::Mended,
-                reason,
-            })?;
-            *client = (process, anew);
+        if client.process == process {
+            return Ok(client.store.clone());
         }
-        Ok(client.1.clone())
+        let store = build(&self.scheme, &self.url, &self.options);
+        let store = store.map_err(|reason| StoreError {
+            retry: Retry::Mended,
+            reason,
+        })?;
+        let client = Client {
+            process,
+            store: store.clone(),
+        };
+        // A thread of the parent may hold its locks, so it can't even be dropped here.
+        std::mem::forget(self.client.swap(Arc::new(client)));
+        Ok(store)
     }
 }
 
@@ -110,7 +126,7 @@ impl ChunkStore for ObjectChunkStore {
                 Ok(_) => Ok(Put::Stored),
                 // Of two requests at once S3 may refuse both.
                 Err(object_store::Error::AlreadyExists { source, .. })
-                    if source.to_string().contains("ConditionalRequestConflict") =>
+                    if is_conflict(&source.to_string()) =>
                 {
                     Err(StoreError {
                         retry: Retry::Soon,
@@ -158,8 +174,12 @@ impl ChunkStore for ObjectChunkStore {
         Box::pin(async move {
             match self.client()?.head(&Path::from(key)).await {
                 Ok(_) => Ok(true),
-                // The answer has no body that could tell whether the bucket is there.
-                Err(object_store::Error::NotFound { .. }) => Ok(false),
+                // The answer has no body that could tell more, and who may not list is denied what
+                // is not there. A store that can't be used says so when something is put.
+                Err(
+                    object_store::Error::NotFound { .. }
+                    | object_store::Error::PermissionDenied { .. },
+                ) => Ok(false),
                 Err(error) => Err(because(&error)),
             }
         })
@@ -227,17 +247,50 @@ fn because(error: &object_store::Error) -> StoreError {
     let text = error.to_string();
     let status = |codes: &[&str]| codes.iter().any(|code| text.contains(code));
     let retry = match error {
+        object_store::Error::PermissionDenied { .. } if status(&["<Code>AccessDenied</Code>"]) => {
+            Retry::Denied
+        }
         object_store::Error::PermissionDenied { .. }
         | object_store::Error::Unauthenticated { .. }
         | object_store::Error::InvalidPath { .. }
         | object_store::Error::NotFound { .. } => Retry::Mended,
+        _ if status(&["RequestTimeout"]) => Retry::Soon,
         _ if status(&["503 Service", "429 Too", "SlowDown", "ServerBusy"]) => Retry::Slower,
         _ if status(&["400 Bad", "403 Forbidden", "401 Unauthorized"]) => Retry::Mended,
         _ => Retry::Soon,
     };
     StoreError {
         retry,
-        reason: words_of(&text).unwrap_or_else(|| without_queries(&text)),
+        reason: words_of(&text).unwrap_or_else(|| cause_of(error, &text)),
+    }
+}
+
+/// Whether an upload was refused because of another one that is not over.
+fn is_conflict(answer: &str) -> bool {
+    ["ConditionalRequestConflict", "OperationAborted"]
+        .iter()
+        .any(|sign| answer.contains(sign))
+}
+
+/// What went wrong, without the request it went wrong with, and where it began.
+fn cause_of(error: &object_store::Error, text: &str) -> String {
+    let (_, what) = text.split_once(" - ").unwrap_or(("", text));
+    let what = shorten(&without_queries(what));
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    match causes.last().map(|cause| shorten(&cause.to_string())) {
+        Some(cause) if !what.contains(&cause) => format!("{what}: {}", without_queries(&cause)),
+        _ => what,
+    }
+}
+
+/// The first words, on one line: a gateway may answer with a whole page.
+fn shorten(text: &str) -> String {
+    const SHOWN: usize = 300;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

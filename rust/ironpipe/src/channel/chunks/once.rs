@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::runtime::Runtime;
 
 use super::retry::Backoff;
-use super::{ChunkPrefix, ChunkStore, Put, Request, Retry, StoreError, runtime};
+use super::{ChunkPrefix, ChunkStore, Put, Request, StoreError, runtime};
 
 /// How long a request is made again, where nobody says another time.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ pub fn put(
 /// The object, or none where there is none of this key. Tries again for `patience`.
 ///
 /// # Errors
-/// What the store says in the end; [`Retry::Never`] where it has more than `limit` bytes.
+/// What the store says in the end; [`Retry::Never`](super::Retry::Never) where it has more than `limit` bytes.
 pub fn get(
     store: &dyn ChunkStore,
     key: &str,
@@ -75,8 +75,7 @@ pub(super) fn ask_on<'a, T>(
             Err(error) => error,
         };
         let wait = backoff.next(error.retry);
-        let hopeless = matches!(error.retry, Retry::Mended | Retry::Never);
-        if hopeless || Instant::now() + wait > deadline {
+        if error.retry.is_hopeless() || Instant::now() + wait > deadline {
             return Err(error);
         }
         std::thread::sleep(wait);

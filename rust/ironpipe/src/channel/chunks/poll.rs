@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::retry::{Backoff, fraction};
 use super::{ChunkPrefix, ChunkStore, MAX_CHUNK, Request, Retry, StoreError, runtime};
@@ -37,9 +37,13 @@ const QUIET_LOOKS: f64 = 300.0;
 /// How often a look that finds nothing also looks behind the chunk that is missing.
 const LOOK_BEHIND: u32 = 8;
 
+const NOT_THERE: &str = "a later chunk is there, this one is not";
+
 /// How a session's chunks are read.
 #[derive(Debug, Clone)]
 pub struct FeedOptions {
+    /// The index of the first chunk that is read, 1 by default.
+    pub first: u64,
     /// The longest time between two looks while few sessions are open, 1.5 s by default.
     pub quiet: Duration,
     /// How long nothing new may come after the process has ended until the end is reached, 3 s by
@@ -57,6 +61,7 @@ pub struct FeedOptions {
 impl Default for FeedOptions {
     fn default() -> Self {
         FeedOptions {
+            first: 1,
             quiet: Duration::from_millis(1500),
             drain: Duration::from_secs(3),
             patience: Duration::from_secs(60),
@@ -108,6 +113,7 @@ pub struct ChunkFeed {
     prefix: ChunkPrefix,
     shared: Arc<Shared>,
     task: AbortHandle,
+    process: u64,
 }
 
 struct Shared {
@@ -127,6 +133,8 @@ struct Shared {
 struct Queue {
     ready: VecDeque<Fed>,
     bytes: usize,
+    /// What the store says of the last request, where that failed.
+    trouble: Option<String>,
 }
 
 impl Shared {
@@ -142,6 +150,14 @@ impl Shared {
         queue.ready.push_back(fed);
         drop(queue);
         (self.fed)();
+    }
+
+    /// Takes note of what the store says of a request that failed, or that one did not.
+    fn trouble(&self, reason: Option<&str>) {
+        let before = std::mem::replace(&mut self.queue().trouble, reason.map(str::to_owned));
+        if before.is_some() != reason.is_some() {
+            (self.fed)();
+        }
     }
 }
 
@@ -180,6 +196,7 @@ impl ChunkFeed {
             prefix,
             shared,
             task: poller.runtime.spawn(session.run()).abort_handle(),
+            process: poller.process,
         })
     }
 
@@ -210,6 +227,17 @@ impl ChunkFeed {
         }
     }
 
+    /// What the store says, while its answers are failures.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.queue().trouble.clone()
+    }
+
+    /// Whether this is a forked child, which does not have the thread that looks, and must not wait
+    /// for what that has locked.
+    pub fn is_inherited(&self) -> bool {
+        self.process != generation()
+    }
+
     /// How often the store was asked.
     pub fn requests(&self) -> Requests {
         Requests {
@@ -229,7 +257,9 @@ impl fmt::Debug for ChunkFeed {
 
 impl Drop for ChunkFeed {
     fn drop(&mut self) {
-        self.task.abort();
+        if !self.is_inherited() {
+            self.task.abort();
+        }
     }
 }
 
@@ -300,7 +330,7 @@ impl Session {
 
     /// Brings chunk after chunk; what it gives in the end is the last to bring.
     async fn follow(&self) -> Fed {
-        let mut index = 1;
+        let mut index = self.options.first;
         let mut window = 1;
         let mut wait = SHORTEST;
         let mut misses = 0;
@@ -308,6 +338,9 @@ impl Session {
         // Since when: nothing new has come after the process has ended, a later chunk is there,
         // the store fails.
         let (mut still, mut gap, mut failing) = (None, None, None);
+        // What the store says of a chunk that it may not tell the absence of.
+        let mut denied = None;
+        let mut ending = false;
         loop {
             // Asked before the look: what was put before the process ended is then found after.
             let finishing = self.shared.finishing.load(Relaxed);
@@ -320,9 +353,17 @@ impl Session {
                         self.shared.push(Fed::Chunk { index, body });
                         index += 1;
                     }
+                    // Where chunks can be read, it is what is not there that may not be looked for.
+                    Some(Err(error)) if error.retry == Retry::Denied && index > 1 => {
+                        denied = Some(error.reason);
+                        break Some(Ok(None));
+                    }
                     miss => break miss,
                 }
             };
+            if !matches!(miss, Some(Err(_))) && self.shared.queue().trouble.is_some() {
+                self.shared.trouble(None);
+            }
             if index > first {
                 (wait, misses, backoff) = (SHORTEST, 0, Backoff::default());
                 (still, gap, failing) = (None, None, None);
@@ -344,7 +385,7 @@ impl Session {
                     }
                     if later {
                         if since(&mut gap) >= self.limit(finishing) {
-                            let reason = "a later chunk is there, this one is not".to_owned();
+                            let reason = denied.take().unwrap_or_else(|| NOT_THERE.to_owned());
                             self.shared.push(Fed::Missing { index, reason });
                             (index, gap) = (index + 1, None);
                             continue;
@@ -352,9 +393,12 @@ impl Session {
                     } else if settled && index == first
                         || finishing && since(&mut still) >= self.options.drain
                     {
+                        self.shared.trouble(denied.as_deref());
                         return Fed::Ended;
                     }
                 }
+                // Nothing is expected there, so whatever the store says is no loss.
+                Some(Err(_)) if settled && index == first => return Fed::Ended,
                 Some(Err(error)) if error.retry == Retry::Never => {
                     let reason = error.reason;
                     self.shared.push(Fed::Missing { index, reason });
@@ -364,8 +408,8 @@ impl Session {
                 Some(Err(error)) => {
                     window = 1;
                     self.shared.failed.fetch_add(1, Relaxed);
-                    let hopeless = error.retry == Retry::Mended;
-                    let limit = match hopeless {
+                    self.shared.trouble(Some(&error.reason));
+                    let limit = match error.retry.is_hopeless() {
                         true => self.options.drain,
                         false => self.options.patience,
                     };
@@ -373,7 +417,14 @@ impl Session {
                         let reason = error.reason;
                         return Fed::Failed { index, reason };
                     }
-                    self.pause(backoff.next(error.retry), None).await;
+                    if finishing && !ending && error.retry != Retry::Slower {
+                        (ending, backoff) = (true, Backoff::default());
+                    }
+                    let time = backoff.next(error.retry);
+                    match finishing || error.retry == Retry::Slower {
+                        true => sleep(time).await,
+                        false => self.pause(time, None).await,
+                    }
                     continue;
                 }
             }

@@ -20,7 +20,7 @@ impl Backoff {
         let steps = match retry {
             Retry::Soon => self.failures,
             Retry::Slower => self.failures + 3,
-            Retry::Mended | Retry::Never => self.failures + 4,
+            Retry::Mended | Retry::Denied | Retry::Never => self.failures + 4,
         };
         self.failures += 1;
         let longest = FIRST.saturating_mul(1 << steps.min(10)).min(LONGEST);

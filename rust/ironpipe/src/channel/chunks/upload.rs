@@ -20,6 +20,10 @@ use crate::writer::fork::generation;
 /// The first wait between two chunks.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How long closing goes on asking where somebody has to mend something first: a token that has
+/// expired may be renewed, a clock be set.
+const MENDING: Duration = Duration::from_secs(3);
+
 /// A chunk below this is small: it pays to wait for more.
 const SMALL: usize = 256 << 10;
 
@@ -91,8 +95,8 @@ struct State {
     /// What the thread has in its hands.
     uploading: u64,
     uploader: Uploader,
-    /// When to give up; none before close.
-    deadline: Option<Instant>,
+    /// Since when it is closed.
+    closing: Option<Instant>,
     /// What the store said last, if it was no success.
     failure: Option<String>,
 }
@@ -113,7 +117,7 @@ impl Shared {
                 backlog: Backlog::new(options.chunk, options.memory),
                 uploading: 0,
                 uploader: Uploader::NotStarted,
-                deadline: None,
+                closing: None,
                 failure: None,
             }),
             changed: Condvar::new(),
@@ -179,7 +183,7 @@ impl ChunkChannel {
         shared.lock().uploader = Uploader::Running;
         let upload = Upload {
             prefix: self.prefix.clone(),
-            interval: self.options.interval,
+            options: self.options.clone(),
             next: self.uploads.next.clone(),
             shared: Running(shared.clone()),
             runtime,
@@ -246,10 +250,9 @@ impl Uploads {
         if shared.process != generation() {
             return None;
         }
-        let deadline = Instant::now() + self.patience;
-        let deadline = *shared.lock().deadline.get_or_insert(deadline);
+        let closing = *shared.lock().closing.get_or_insert_with(Instant::now);
         shared.changed.notify_all();
-        Some((shared, deadline))
+        Some((shared, closing + self.patience))
     }
 }
 
@@ -313,7 +316,7 @@ impl Drop for ChunkChannel {
 /// What the thread works on.
 struct Upload {
     prefix: ChunkPrefix,
-    interval: Duration,
+    options: UploadOptions,
     next: Arc<AtomicU64>,
     shared: Running,
     runtime: Runtime,
@@ -347,7 +350,7 @@ impl Upload {
         // What is logged on the way would have to be uploaded, too, and so on.
         #[cfg(any(feature = "log", feature = "tracing"))]
         let _inside = crate::logging::Inside::enter();
-        let mut pace = Pace::new(self.interval);
+        let mut pace = Pace::new(self.options.interval);
         while let Some(chunk) = self.next_chunk(&mut pace) {
             if !self.upload(&chunk) {
                 return;
@@ -361,7 +364,7 @@ impl Upload {
     fn next_chunk(&self, pace: &mut Pace) -> Option<Chunk> {
         let mut state = self.shared.lock();
         loop {
-            let closing = state.deadline.is_some();
+            let closing = state.closing.is_some();
             if state.backlog.is_empty() {
                 if closing {
                     return None;
@@ -383,12 +386,12 @@ impl Upload {
                 Err(error) => {
                     state.failure = Some(format!("what waits on disk can't be read: {error}"));
                     if state
-                        .deadline
-                        .is_some_and(|deadline| deadline <= Instant::now())
+                        .closing
+                        .is_some_and(|since| since.elapsed() >= self.options.patience)
                     {
                         return None;
                     }
-                    state = self.shared.wait(state, self.interval);
+                    state = self.shared.wait(state, self.options.interval);
                 }
             }
         }
@@ -399,7 +402,7 @@ impl Upload {
         let mut backoff = Backoff::default();
         loop {
             // Asked before: who closes while a request fails gets one more.
-            let closing = self.shared.lock().deadline.is_some();
+            let was_closing = self.shared.lock().closing.is_some();
             let put = append(&self.prefix, &self.next, &chunk.body);
             let error = match self.runtime.block_on(put) {
                 Ok(()) => {
@@ -410,16 +413,22 @@ impl Upload {
             };
             let mut state = self.shared.lock();
             state.failure = Some(error.reason);
+            let mut patience = self.options.patience;
+            if was_closing && error.retry.is_hopeless() {
+                // Little time is left, so the wait does not grow.
+                (patience, backoff) = (patience.min(MENDING), Backoff::default());
+            }
             let mut again = Instant::now() + backoff.next(error.retry);
-            let was_closing = closing;
             loop {
                 let now = Instant::now();
-                if let Some(deadline) = state.deadline {
-                    if deadline <= now || (was_closing && error.retry == Retry::Mended) {
-                        return false;
-                    }
+                if let Some(closing) = state.closing {
                     if !was_closing {
+                        backoff = Backoff::default();
                         break;
+                    }
+                    let deadline = closing + patience;
+                    if deadline <= now {
+                        return false;
                     }
                     again = again.min(deadline);
                 }
@@ -447,7 +456,8 @@ pub(super) async fn append(
             // Stored by an attempt whose answer was lost, or by another writer.
             Put::Taken => match prefix.store.get(&key, body.len() as u64).await {
                 Ok(found) => found.is_some_and(|found| found == body),
-                Err(error) if error.retry == Retry::Never => false,
+                // It is not to be had: if it was ours after all, readers drop the repeat.
+                Err(error) if matches!(error.retry, Retry::Never | Retry::Denied) => false,
                 Err(error) => return Err(error),
             },
         };

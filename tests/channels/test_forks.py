@@ -1,0 +1,66 @@
+"""A process that forks after it has used a channel of chunks: both of them go on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from channel_harness import Place, finished, logs
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+
+# A session and its reader are open, and more is on its way, when the process forks. Each of both
+# then goes on with the session, with its own copy of the reader, and with a session of its own.
+PROGRAM = """
+other = Place(place.kind, {name: f"{value}-other" if name in ("path", "root", "url", "key_prefix")
+                           else value for name, value in place.params.items()})
+if place.kind == "directory":
+    os.mkdir(other.params["path"])
+
+def whole_session(who):
+    with other.open() as pipes:
+        pipes.log.info("%s's own", who)
+
+def rest(reader, awaited):
+    while awaited:
+        message = reader.next(timeout=60)
+        assert message is not None, awaited
+        awaited -= set(logs([message]))
+
+reader = place.reader()
+pipes = place.open()
+pipes.log.info("before")
+rest(reader, {"before"})
+numbers = {str(number) for number in range(100)}
+for number in numbers:
+    pipes.log.info(number)
+child = os.fork()
+who = "parent" if child else "child"
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+pipes.log.info(who)
+whole_session(who)
+rest(reader, numbers | {"child", who})
+pipes.close()
+sys.exit()
+"""
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_parent_and_child_go_on(chunked: Place, round_: int) -> None:
+    # The bound is against a child that waits for a lock of a thread which it does not have.
+    command = chunked.command(PROGRAM)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    reader = chunked.reader()
+    assert sorted(logs(finished(reader)))[-3:] == ["before", "child", "parent"]
+    assert reader.report.is_complete and len(reader.report.writers) == 2, str(reader.report)
+    names = ("path", "root", "url", "key_prefix")
+    params = {
+        name: f"{value}-other" if name in names else value for name, value in chunked.params.items()
+    }
+    others = Place(chunked.kind, params).reader()
+    assert sorted(logs(finished(others))) == ["child's own", "parent's own"]
+    assert others.report.is_complete
