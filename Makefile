@@ -33,6 +33,7 @@ stamps        := $(VENV)/.stamps
 dev_installed := $(stamps)/dev-installed
 installed     := $(stamps)/installed
 servers       := $(stamps)/servers
+webserver     := $(stamps)/webserver
 
 .PHONY: help
 help: ## say what there is
@@ -67,6 +68,12 @@ $(installed): $(rust_sources) pyproject.toml | binaries
 	PIP_QUIET=1 VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release $(LOCKED)
 	@touch $@
 
+# What `sales-stack` needs, which is less than the tests do.
+$(webserver): pyproject.toml | $(dev_installed)
+	dagster=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("dagster"))') \
+	&& $(BIN)/python -m pip install --quiet "dagster==$$dagster" "dagster-webserver==$$dagster"
+	@touch $@
+
 # One resolution with the Dagster that is there: its web server is released with it.
 $(servers): pyproject.toml tools/install-stores | $(dev_installed)
 	@tools/install-chromium
@@ -91,9 +98,21 @@ demo: build ## the main job both ways: without Dagster, and as a Dagster asset
 concepts: build ## examples/concepts: the concepts of Dagster, all its assets made once
 	cd examples/concepts && $(abspath $(BIN)/python) -m concepts
 
+# Its steps find the programs that were built.
+with_programs := PATH="$(TARGET)/release:$(abspath $(BIN)):$$PATH"
+
 .PHONY: sales
-sales: build ## the example in examples/sales: three assets, by a Rust, a Python and a shell process
-	@PATH="$(TARGET)/release:$(abspath $(BIN)):$$PATH" $(BIN)/python examples/sales/run.py
+sales: build ## examples/sales: three assets, made by a Rust, a Python and a shell process
+	@$(with_programs) $(BIN)/python examples/sales/run.py
+
+.PHONY: sales-stack
+sales-stack: build $(webserver) ## the same, served in the browser by the services of its deployment
+	@$(with_programs) $(BIN)/python examples/sales/stack.py
+
+.PHONY: sales-images
+sales-images: build $(servers) ## the pictures of it in its documentation, taken anew
+	SALES_IMAGES=$(CURDIR)/examples/sales/docs $(BIN)/python -m pytest -q -m servers \
+		tests/servers/test_sales_stack.py -k 'page or nobody_behind'
 
 # --- check ---------------------------------------------------------------------------------------
 

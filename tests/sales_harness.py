@@ -12,7 +12,6 @@ from binaries import IRONPIPE
 from dagster_harness import Stored, read
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sales"
-sys.path.append(str(EXAMPLE))
 
 # The steps find `load_sales`, `ironpipe` and the interpreter there.
 PATH = f"{IRONPIPE.parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -43,7 +42,7 @@ EXPECTED = {
             "| --- | ---: | ---: | ---: |\n"
             "| B | 2 | 13 | 26000 |\n"
             "| A | 2 | 18 | 18000 |\n"
-            "| C | 2 | 25 | 12500 |"
+            "| C | 2 | 25 | 12500 |\n"
         ),
     },
 }

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+
 from sales.definitions import defs
 
 # What Dagster says on the console stands in its event log too, which is shown.

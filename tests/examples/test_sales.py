@@ -35,7 +35,7 @@ def test_expected_values(project: Project, instance: dg.DagsterInstance) -> None
     stored = Project(EXAMPLE / "sales.csv", project.data).run(instance)
     assert stored.success, stored.failure()
     found = metadata_of(stored)
-    assert {key: EXPECTED[key] | found[key] for key in ASSETS} == found
+    assert {key: found[key] | EXPECTED[key] for key in ASSETS} == found
     assert found["raw_sales_data"]["preview"].startswith("| date | product | quantity | price |\n")
     assert "| 2024-01-01 | A | 10 | 1000 | 10000 |\n" in found["cleaned_sales_data"]["preview"]
     files = ("raw_sales_data.csv", "cleaned_sales_data.tsv", "sales_summary.tsv")

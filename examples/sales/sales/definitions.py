@@ -79,4 +79,6 @@ defs = dg.Definitions(
     jobs=[sales],
     schedules=[schedule],
     resources={"pipes": pipes, "files": files},
+    # Each step is a process already, and needs no other one around it.
+    executor=dg.in_process_executor,
 )

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn load(pipes: &PipesContext, source: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
+    pipes.info(format!("reading {}", source.display()))?;
     let mut rows = Source::open(source)?;
     let rejected = target.with_extension("rejected.csv");
     let mut good = Target::create(target, &COLUMNS)?;
@@ -53,7 +54,6 @@ fn load(pipes: &PipesContext, source: &Path, target: &Path) -> Result<(), Box<dy
 
     let step = (rows.size() / STEPS).max(SMALLEST_STEP);
     let mut next = step;
-    pipes.info(format!("reading {}", source.display()))?;
     while let Some(row) = rows.next()? {
         match row.check() {
             Ok(fields) => {
