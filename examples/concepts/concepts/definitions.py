@@ -5,7 +5,7 @@ import dagster as dg
 from . import assets, checks, data_versions, io_managers
 from .automation import Inbox, every_morning, mail_job, new_mail
 from .config import greeting_job, typed_greeting_job
-from .deployment import endless_job
+from .deployment import slow_job
 from .io_managers import s3_job
 from .jobs import all_assets_job, all_downstream_job, asset1_job, downstream_job, upstream_job
 from .ops import add_job, add_three_job, shout_job
@@ -22,7 +22,7 @@ defs = dg.Definitions(
         all_downstream_job,
         asset1_job,
         downstream_job,
-        endless_job,
+        slow_job,
         greeting_job,
         mail_job,
         resources_job,

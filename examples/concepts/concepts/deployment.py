@@ -1,4 +1,4 @@
-"""What `dagster.yaml` refers to, and a job that it has to end."""
+"""What `dagster.yaml` refers to, and a job that it ends."""
 
 import sys
 
@@ -20,13 +20,13 @@ class BackfillsLast(dg.QueuedRunCoordinator):
 
 
 @dg.op
-def wait_forever(context: dg.OpExecutionContext, pipes: PipesSubprocessClient) -> None:
-    """Its process never ends by itself."""
-    pipes.run(context=context, command=[sys.executable, "wait_forever.py"])
+def take_an_hour(context: dg.OpExecutionContext, pipes: PipesSubprocessClient) -> None:
+    """Its process takes an hour."""
+    pipes.run(context=context, command=[sys.executable, "take_an_hour.py"])
 
 
 # A limit of its own, in seconds. When the run is ended, so is its process, with all it started.
 @dg.job(tags={"dagster/max_runtime": 1})
-def endless_job():
+def slow_job():
     """Runs until run monitoring ends it."""
-    wait_forever()
+    take_an_hour()

@@ -80,6 +80,12 @@ class Deployment:
         assert not any(execute_backfill_iteration(self.process, LOGGER))
         return backfill.backfill_id
 
+    def end_what_runs(self) -> None:
+        """After a test that failed."""
+        for run in self.instance.get_runs():
+            if run.status is dg.DagsterRunStatus.STARTED:
+                self.instance.run_launcher.terminate(run.run_id)
+
     def run_until_all_are_finished(self) -> None:
         """Lets the queue and the monitoring go round until nothing is left to do."""
 
@@ -113,7 +119,11 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             ) as process,
             QueuedRunCoordinatorDaemon(interval_seconds=1) as queue,
         ):
-            yield Deployment(process, queue)
+            deployment = Deployment(process, queue)
+            try:
+                yield deployment
+            finally:
+                deployment.end_what_runs()
 
 
 @dataclass
@@ -121,13 +131,13 @@ class Runs:
     """What came of it: ids."""
 
     backfill: str
-    endless: str
+    slow: str
 
 
 @pytest.fixture(scope="module")
 def runs(deployment: Deployment) -> Runs:
-    """A backfill, and behind it a run launched by hand that never ends by itself."""
-    runs = Runs(deployment.backfill("days_job", DAYS), deployment.launch("endless_job"))
+    """A backfill, and behind it a run launched by hand that takes an hour."""
+    runs = Runs(deployment.backfill("days_job", DAYS), deployment.launch("slow_job"))
     deployment.run_until_all_are_finished()
     return runs
 
@@ -155,7 +165,7 @@ def test_the_run_coordinator_lets_backfills_wait(deployment, runs):
     first, *others = sorted(
         deployment.instance.get_runs(), key=lambda run: launched(deployment.instance, run)
     )
-    assert first.run_id == runs.endless, "launched by hand, queued last"
+    assert first.run_id == runs.slow, "launched by hand, queued last"
     assert [run.tags["dagster/priority"] for run in others] == ["-1", "-1"]
 
 
@@ -172,9 +182,9 @@ def test_run_monitoring_ends_what_takes_too_long(deployment, runs):
     assert instance.run_monitoring_cancel_timeout_seconds == 60
     assert instance.run_monitoring_max_runtime_seconds == 3600
 
-    assert instance.get_run_by_id(runs.endless).status is dg.DagsterRunStatus.FAILURE
-    entries = instance.all_logs(runs.endless)
+    assert instance.get_run_by_id(runs.slow).status is dg.DagsterRunStatus.FAILURE
+    entries = instance.all_logs(runs.slow)
     assert any("Exceeded maximum runtime of 1 seconds" in e.message for e in entries)
     (line,) = [e.user_message for e in entries if e.user_message.startswith("process ")]
-    _, pid, _ = line.split()
+    pid = line.split()[1]
     wait_until(lambda: not psutil.pid_exists(int(pid)))
