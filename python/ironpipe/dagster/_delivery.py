@@ -80,7 +80,8 @@ class Delivery:
         self._settles = account is None
         self._ledger = account or Ledger()
         self._policy: OnIncomplete = resolve_on_incomplete(on_incomplete)
-        self._abandoned = threading.Event()
+        self.abandoned = threading.Event()
+        """Whether nothing is handed over any more."""
         self._opened = self._closed = 0
 
     @property
@@ -119,7 +120,7 @@ class Delivery:
             {} if self._ours is None else self._ours.shortcuts
         )
         for message in messages:
-            if self._abandoned.is_set():
+            if self.abandoned.is_set():
                 return
             try:
                 shortcut = shortcuts.get(type(message))
@@ -141,7 +142,7 @@ class Delivery:
 
     def abandon(self) -> None:
         """From now on hands nothing over: the step is being interrupted."""
-        self._abandoned.set()
+        self.abandoned.set()
 
     def fail(self, origin: str, exc_info: ExceptionInfo) -> None:
         """Enters the death of a reader's thread.

@@ -16,6 +16,7 @@ from .._children import route_to
 from .._delivery import Delivery
 from .._policy import OnIncomplete, check_on_incomplete
 from .base import PipesMessageReader
+from .log_readers import LogReaders
 from .polling import Polling
 
 _sessions_lock = threading.Lock()
@@ -59,6 +60,8 @@ class PipesThreadedMessageReader(
     # The log readers as they were given, while a session has copies of them.
     _given_log_readers: dict[str, PipesLogReader] | None = None
 
+    _logs: LogReaders | None = None
+
     def __init__(
         self,
         interval: float = 10,
@@ -89,9 +92,32 @@ class PipesThreadedMessageReader(
             self._of_session(handler) as reader,
             Delivery(reader, handler, self.on_incomplete) as delivery,
             reader.get_params() as params,
-            Polling(reader, delivery, params, handler._context).running(),
+            reader._reading_logs(handler, delivery, params) as logs,
+            Polling(reader, delivery, params, handler._context, logs).running(),
         ):
             yield params
+
+    @contextmanager
+    def _reading_logs(
+        self, handler: dagster.PipesMessageHandler, delivery: Delivery, params: PipesParams
+    ) -> Generator[LogReaders, None, None]:
+        """Runs the log readers, also those that are added later."""
+        logs = self._logs = LogReaders(self, delivery, params, handler._context)
+        try:
+            with logs.running():
+                yield logs
+        finally:
+            self._logs = None
+
+    def add_log_reader(self, log_reader: PipesLogReader) -> None:
+        """Adds a log reader, also while a session is open: what it reads is then known.
+
+        Args:
+            log_reader: The log reader.
+        """
+        super().add_log_reader(log_reader)
+        if self._logs is not None:
+            self._logs.begin()
 
     @contextmanager
     def _of_session(self, handler: dagster.PipesMessageHandler) -> Generator[Self, None, None]:
