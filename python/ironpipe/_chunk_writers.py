@@ -390,9 +390,17 @@ class PipesBufferedFilesystemMessageWriterChannel(PipesBlobStoreMessageWriterCha
     """
 
     def __init__(self, path: str, *, interval: float = 10):
-        super().__init__(interval=interval)
         self._path = path
         self._store = _ironpipe.ChunkStore.directory(path)
+        own = PipesBufferedFilesystemMessageWriterChannel.upload_messages_chunk
+        if type(self).upload_messages_chunk is own:
+            # Nobody of Python has to be asked.
+            self._interval = interval
+            ChunkMessageWriterChannel.__init__(
+                self, self._store, interval=min(interval, _LONGEST_INTERVAL)
+            )
+        else:
+            super().__init__(interval=interval)
 
     def upload_messages_chunk(self, payload: IO[str], index: int) -> None:
         """Write one chunk, as a whole, unless the index is taken."""

@@ -51,7 +51,29 @@ from ._readers import (
     forward_only_logs_to_file,
 )
 from ._session import PipesSession, open_pipes_session
+from ._stores.url import StoreContextInjector, StoreMessageReader
 from ._stream import ResultStream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._stores.azure import (
+        PipesAzureBlobStorageContextInjector as PipesAzureBlobStorageContextInjector,
+    )
+    from ._stores.azure import (
+        PipesAzureBlobStorageMessageReader as PipesAzureBlobStorageMessageReader,
+    )
+    from ._stores.databricks import PipesDbfsContextInjector as PipesDbfsContextInjector
+    from ._stores.databricks import PipesDbfsMessageReader as PipesDbfsMessageReader
+    from ._stores.databricks import (
+        PipesUnityCatalogVolumesContextInjector as PipesUnityCatalogVolumesContextInjector,
+    )
+    from ._stores.databricks import (
+        PipesUnityCatalogVolumesMessageReader as PipesUnityCatalogVolumesMessageReader,
+    )
+    from ._stores.gcs import PipesGCSContextInjector as PipesGCSContextInjector
+    from ._stores.gcs import PipesGCSMessageReader as PipesGCSMessageReader
+    from ._stores.s3 import PipesS3ContextInjector as PipesS3ContextInjector
+    from ._stores.s3 import PipesS3MessageReader as PipesS3MessageReader
 
 __all__ = [
     "MessagesLostError",
@@ -78,9 +100,41 @@ __all__ = [
     "ProcessFailedError",
     "ResultStream",
     "StdioMessageReader",
+    "StoreContextInjector",
+    "StoreMessageReader",
     "UntestedDagsterWarning",
     "extract_message_or_forward_to_file",
     "extract_message_or_forward_to_stdout",
     "forward_only_logs_to_file",
     "open_pipes_session",
 ]
+
+# What needs the packages of a store's provider, which are imported when it is first asked for.
+# It is not in `__all__`: `import *` would ask for all of it.
+_HOMES = {
+    "_stores.azure": (
+        "PipesAzureBlobStorageContextInjector",
+        "PipesAzureBlobStorageMessageReader",
+    ),
+    "_stores.databricks": (
+        "PipesDbfsContextInjector",
+        "PipesDbfsMessageReader",
+        "PipesUnityCatalogVolumesContextInjector",
+        "PipesUnityCatalogVolumesMessageReader",
+    ),
+    "_stores.gcs": ("PipesGCSContextInjector", "PipesGCSMessageReader"),
+    "_stores.s3": ("PipesS3ContextInjector", "PipesS3MessageReader"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            module = __import__(f"{__name__}.{home}", fromlist=[name])
+            value = globals()[name] = getattr(module, name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(name for names in _HOMES.values() for name in names)})

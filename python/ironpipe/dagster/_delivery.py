@@ -95,6 +95,11 @@ class Delivery:
         return self._ledger
 
     @property
+    def is_whole(self) -> bool:
+        """Whether nothing was lost so far."""
+        return not self.abandoned.is_set() and not self._ledger.losses
+
+    @property
     def patience(self) -> float | None:
         """How long, in seconds, to wait for a message before :py:meth:`flush` is due.
 
@@ -154,6 +159,16 @@ class Delivery:
         if self._settles:
             self._ledger.fail(origin, exc_info[1])
         self._handler.report_pipes_framework_exception(origin, exc_info)
+
+    def fail_of(self, origin: str, error: BaseException) -> None:
+        """Enters the end of a reader that nothing was raised for.
+
+        Args:
+            origin: What ended.
+            error: Why.
+        """
+        exc_info: Any = (type(error), error, error.__traceback__)
+        self.fail(origin, exc_info)
 
     def finish(self, report: "DeliveryReport", *, buffered: bool = False) -> None:
         """Enters what was counted. Nothing is delivered after it.

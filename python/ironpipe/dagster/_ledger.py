@@ -155,6 +155,12 @@ class Ledger:
         with self._lock:
             self._failures.append(origin if error is None else f"{origin}: {_describe(error)}")
 
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What was lost so far, one phrase each."""
+        with self._lock:
+            return self._losses([report for _, report in self._reports])
+
     def outcome(self, *, opened: bool, closed: bool) -> Outcome:
         """The verdict, once nothing more can arrive.
 

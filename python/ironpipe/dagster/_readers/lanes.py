@@ -26,7 +26,7 @@ from ironpipe import _ironpipe
 from .._delivery import Delivery
 
 if TYPE_CHECKING:
-    from ironpipe import MessageReader
+    from ironpipe import DeliveryReport, MessageReader
 
 _LANES = 4
 _MOST_LANES = 16
@@ -67,7 +67,7 @@ class _Session:
         try:
             batch = self.messages.next_batch(_TURN, timeout=0)
             if batch:
-                self.delivery.deliver(batch)
+                self.delivery.deliver(iter(batch))
                 return 0.0
             ended, patience = self.messages.ended, self.delivery.patience
             if patience is not None and (ended or patience <= 0):
@@ -142,6 +142,8 @@ class _Lanes:
     # --- with the lock held ---
 
     def _call(self, session: _Session) -> None:
+        if session.ended.is_set():
+            return
         if session.state is _State.RUNNING:
             session.state = _State.RUNNING_AND_CALLED
         elif session.state is _State.RESTING:
@@ -183,7 +185,7 @@ class _Lanes:
                 now = time.monotonic()
                 while self._due and self._due[0][0] <= now:
                     session = self._sessions.get(heapq.heappop(self._due)[1])
-                    if session and session.state is _State.RESTING:
+                    if session and session.state is _State.RESTING and not session.ended.is_set():
                         self._queue(session)
                 if self._waiting:
                     session = self._waiting.popleft()
@@ -216,13 +218,16 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def deliver_chunks(
-    tail: "Callable[[_ironpipe.Ready, int], MessageReader]", delivery: Delivery
+    tail: "Callable[[_ironpipe.Ready, int], MessageReader]",
+    delivery: Delivery,
+    settle: "Callable[[DeliveryReport], None]",
 ) -> Generator["MessageReader", None, None]:
     """Hands over the messages of a session while the block runs, and the rest at its end.
 
     Args:
         tail: Opens the reader, which is to tell of what it has as it is told to.
         delivery: Takes the messages.
+        settle: Takes the final report.
 
     Yields:
         The reader. Once the block has ended its report is final.
@@ -240,5 +245,5 @@ def deliver_chunks(
                 delivery.abandon()
                 raise
             if not session.inherited:
-                delivery.finish(session.messages.report)
+                settle(session.messages.report)
                 session.messages.close()

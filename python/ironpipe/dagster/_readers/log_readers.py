@@ -149,9 +149,7 @@ def start(name: str, read: Callable[[], None], delivery: Delivery) -> threading.
     return thread
 
 
-def join(
-    name: str, thread: threading.Thread, steps: Callable[[], int], delivery: Delivery
-) -> None:
+def join(name: str, thread: threading.Thread, steps: Callable[[], int], delivery: Delivery) -> None:
     """Waits for the end of a thread as long as it gets on, and the step is not interrupted.
 
     Args:
@@ -167,7 +165,7 @@ def join(
             if thread.is_alive() and steps() == before:
                 delivery.abandon()
                 error = TimeoutError(f"Timed out waiting for {name} thread to finish.")
-                delivery.fail(f"{delivery.name} {name} thread", (type(error), error, None))
+                delivery.fail_of(f"{delivery.name} {name} thread", error)
     except BaseException:
         # Interrupted while the rest was read: nothing more may reach the step's log.
         delivery.abandon()

@@ -171,4 +171,3 @@ class _Trouble:
         self._pauses += 1
         longest = min(_FIRST_RETRY * 2 ** min(self._pauses, 10), _LONGEST_PAUSE)
         return longest * random.uniform(0.5, 1)  # noqa: S311
-

@@ -1,13 +1,17 @@
 //! A directory as a store, on a disk that both ends see.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 
 use super::{ChunkStore, Put, Request, Retry, StoreError};
+
+/// After how long nobody is believed to be writing a file that does not end as a message does.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Chunks as files. One appears as a whole or not at all: it is written under another name first.
 #[derive(Debug, Clone)]
@@ -58,7 +62,8 @@ impl ChunkStore for DirectoryStore {
             if metadata.len() > limit {
                 return Err(StoreError::too_large(metadata.len(), limit));
             }
-            Ok(unless_missing(fs::read(path))?.map(Bytes::from))
+            let body = unless_missing(fs::read(path))?.map(Bytes::from);
+            Ok(body.filter(|body| is_whole(body, &metadata)))
         })
     }
 
@@ -72,6 +77,14 @@ impl ChunkStore for DirectoryStore {
     fn location(&self) -> String {
         self.root.display().to_string()
     }
+}
+
+/// Whether a file is no longer being written. The official writers open it under its own name, and
+/// what they have not written yet would be lost.
+fn is_whole(body: &Bytes, before: &Metadata) -> bool {
+    let age = before.modified().ok().and_then(|time| time.elapsed().ok());
+    let settled = age.is_none_or(|age| age >= SETTLED);
+    !body.is_empty() && body.len() as u64 == before.len() && (body.ends_with(b"}") || settled)
 }
 
 /// A file for what is not whole yet. Readable by others, as far as the mask of the process allows:
