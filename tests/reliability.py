@@ -37,10 +37,15 @@ class Row:
         return self.id
 
 
-def rows() -> list[Row]:
-    """Every row, in the document's order."""
+def rows(first: str = "id") -> list[Row]:
+    """Every row, in the document's order.
+
+    Args:
+        first: What heads the first column of the tables: ``id``, or ``fault`` for channels of
+            chunks.
+    """
     found: list[Row] = []
-    for kind, (name, words, *rest) in _cells("id"):
+    for kind, (name, words, *rest) in _cells(first):
         sent, delivered, step, texts = rest
         (row_id,) = _code(name)
         found.append(

@@ -7,6 +7,7 @@ it: the engine's and the official SDK's are the same where the provider has some
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -38,6 +39,8 @@ def moto() -> Iterator[Environment]:
     """S3, in this process and in memory."""
     from moto.server import ThreadedMotoServer
 
+    # A line for each request would be captured by the tests.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", port=0)
     server.start()
     try:

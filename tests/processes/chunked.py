@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,17 @@ import ironpipe
 from ironpipe._chunk_writers import ChunkMessageWriterChannel
 
 
+def params() -> Any:
+    return ironpipe.PipesEnvVarParamsLoader().load_messages_params()
+
+
 def store() -> ironpipe.ChunkStore:
-    params: Any = ironpipe.PipesEnvVarParamsLoader().load_messages_params()
-    if "path" in params:
-        return ironpipe.ChunkStore.directory(params["path"])
-    return ironpipe.ChunkStore.open(params["url"], params.get("options"))
+    found = params()
+    if "path" in found:
+        return ironpipe.ChunkStore.directory(found["path"])
+    if "bucket" in found:
+        return ironpipe.ChunkStore.open(f"s3://{found['bucket']}/{found['key_prefix']}")
+    return ironpipe.ChunkStore.open(found["url"], found.get("options"))
 
 
 def wait_for(text: bytes) -> None:
@@ -53,22 +59,31 @@ def report(pipes: ironpipe.PipesContext, *, wait: bool = True) -> None:
 
 
 class Hasty(ironpipe.PipesMessageWriter[Any]):
-    """Gives up after a second."""
+    """Gives up after half a second."""
 
     @contextmanager
     def open(self, params: Any) -> Iterator[ChunkMessageWriterChannel]:
-        channel = ChunkMessageWriterChannel(store(), patience=1)
+        channel = ChunkMessageWriterChannel(store(), patience=0.5)
         with channel.buffered_upload_loop():
             yield channel
 
 
+def writer() -> Any:
+    """The writer that the params are for."""
+    if "bucket" not in params():
+        return ironpipe.PipesDefaultMessageWriter()
+    import boto3
+
+    return ironpipe.PipesS3MessageWriter(boto3.client("s3"))
+
+
 def write() -> None:
-    with ironpipe.open_dagster_pipes() as pipes:
+    with ironpipe.open_dagster_pipes(message_writer=writer()) as pipes:
         report(pipes)
 
 
 def write_blindly() -> None:
-    with ironpipe.open_dagster_pipes() as pipes:
+    with ironpipe.open_dagster_pipes(message_writer=Hasty()) as pipes:
         report(pipes, wait=False)
 
 
@@ -78,7 +93,7 @@ def write_hastily() -> None:
 
 
 def write_and_be_killed() -> None:
-    with ironpipe.open_dagster_pipes() as pipes:
+    with ironpipe.open_dagster_pipes(message_writer=writer()) as pipes:
         report(pipes)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -132,8 +147,13 @@ def write_many(count: str, name: str) -> None:
 
 
 def put_chunk(chunks: ironpipe.ChunkStore, name: str, body: bytes) -> None:
-    # The answer to an upload that was done may be lost: then it is taken, by ourselves.
-    assert chunks.put(f"{name}.json", body) or chunks.get(f"{name}.json") == body
+    deadline = time.monotonic() + 300
+    while True:
+        with suppress(OSError):
+            # The answer to an upload that was done may be lost: then it is taken, by ourselves.
+            assert chunks.put(f"{name}.json", body) or chunks.get(f"{name}.json") == body
+            return
+        assert time.monotonic() < deadline, "the store takes nothing"
 
 
 if __name__ == "__main__":
