@@ -1,13 +1,6 @@
-"""Our readers in official clients for other hosts: their real code, and a host that is a process.
-
-None of the hosts is here. What stands in for each API launches the external process on this
-machine, with the environment that the client gave it.
-"""
+"""Our readers in official clients for other hosts: the real code of the clients."""
 
 import io
-import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +9,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_harness import Stored, asset_of, command, run
+from dagster_harness import asset_of, command, run
+from hosts import Cluster, Container, Functions, materialize
 from ironpipe.dagster import (
     MessagesLostError,
     PipesCompositeMessageReader,
@@ -40,47 +34,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def materialize(client: Any, instance: dg.DagsterInstance, **kwargs: Any) -> Stored:
-    def body(context: dg.AssetExecutionContext) -> Any:
-        results = list(client.run(context=context, **kwargs).get_results())
-        if not any(isinstance(result, dg.AssetCheckResult) for result in results):
-            results.append(dg.AssetCheckResult(passed=True, check_name="c", asset_key="a"))
-        return tuple(results)
-
-    return run(asset_of(body), instance=instance)
-
-
-def launch(argv: list[str], environment: dict[str, str], **options: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(argv, env={**os.environ, **environment}, **options)
-
-
 # --- Docker --------------------------------------------------------------------------------------
-
-
-class Container:
-    """A container that is a process."""
-
-    def __init__(self, command: list[str], environment: dict[str, str], **_: Any):
-        self._command, self._environment = command, environment
-
-    def start(self) -> None:
-        self._process = launch(
-            self._command, self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        self._output: Any = self._process.stdout
-
-    def logs(self, **_: Any) -> Iterator[bytes]:
-        # The API cuts wherever a frame ends.
-        while piece := self._output.read(37):
-            yield piece
-
-    def wait(self) -> dict[str, int]:
-        self._output.read()
-        return {"StatusCode": self._process.wait()}
-
-    def stop(self) -> None:
-        self._output.close()
-        self._process.wait()
 
 
 @pytest.fixture
@@ -143,25 +97,6 @@ def test_dockers_own_reader_in_our_session(instance: dg.DagsterInstance) -> None
 # --- Kubernetes ----------------------------------------------------------------------------------
 
 
-class Cluster:
-    """A cluster in which each pod is a process."""
-
-    def __init__(self) -> None:
-        self.core_api = self
-        self._pods: dict[str, subprocess.Popen[bytes]] = {}
-
-    def create_namespaced_pod(self, namespace: str, pod: Any) -> None:
-        container = pod.spec.containers[0]
-        environment = {variable.name: variable.value for variable in container.env}
-        self._pods[pod.metadata.name] = launch(container.command, environment)
-
-    def wait_for_pod(self, name: str, namespace: str, **_: Any) -> None:
-        self._pods[name].wait()
-
-    def delete_namespaced_pod(self, name: str, namespace: str) -> None:
-        self._pods.pop(name).wait()
-
-
 @pytest.mark.parametrize(("mode", "success"), [("well-behaved", True), ("unknown-method", False)])
 def test_kubernetes(
     mode: str, success: bool, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
@@ -177,16 +112,6 @@ def test_kubernetes(
 
 
 # --- Lambda --------------------------------------------------------------------------------------
-
-
-class Functions:
-    """Functions that are processes."""
-
-    def invoke(self, *, Payload: str, FunctionName: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        event = json.loads(Payload)
-        environment = {name: value for name, value in event.items() if name != "mode"}
-        launch(command(FunctionName, event["mode"]), environment).wait()
-        return {}
 
 
 @pytest.mark.parametrize(("mode", "success"), [("well-behaved", True), ("line-removed", False)])

@@ -100,3 +100,60 @@ def assert_takes_the_same(our: Callable[..., Any], theirs_is: Callable[..., Any]
     extra = list(mine.values())[len(theirs) :]
     assert all(p.kind is Parameter.KEYWORD_ONLY for p in extra), extra
     assert all(p.default is not Parameter.empty for p in extra), extra
+
+
+# --- the packages of stores ----------------------------------------------------------------------
+
+# The packages that may not be installed, and what of theirs has no mirror: clients, which take our
+# readers as they are, and readers of logs.
+PACKAGES = {
+    "dagster_aws.pipes": {
+        "PipesCloudWatchLogReader",
+        "PipesCloudWatchMessageReader",
+        "PipesECSClient",
+        "PipesEMRClient",
+        "PipesEMRContainersClient",
+        "PipesEMRServerlessClient",
+        "PipesGlueClient",
+        "PipesLambdaClient",
+        "PipesLambdaEventContextInjector",
+        "PipesLambdaLogsMessageReader",
+        "PipesS3LogReader",
+    },
+    "dagster_azure.pipes": {"PipesAzureMLClient"},
+    "dagster_databricks.pipes": {
+        "PipesDatabricksClient",
+        "PipesDatabricksServerlessClient",
+        "PipesDbfsLogReader",
+    },
+    "dagster_gcp.pipes": {"PipesDataprocJobClient", "PipesGCSLogReader"},
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_readers_and_injectors_of_stores(package: str) -> None:
+    module = pytest.importorskip(package)
+    theirs = {
+        name: value
+        for name, value in vars(module).items()
+        if name.startswith("Pipes")
+        and inspect.isclass(value)
+        and value.__module__.startswith(package)
+    }
+    mirrored = theirs.keys() & set(dir(ours))
+    assert theirs.keys() - mirrored == PACKAGES[package]
+    assert mirrored
+    for name in mirrored:
+        our, official_class = getattr(ours, name), theirs[name]
+        assert issubclass(our, official_class) and our is not official_class
+        assert_takes_the_same(our, official_class)
+        for method, function in vars(official_class).items():
+            if not method.startswith("_") and inspect.isfunction(function):
+                assert_takes_the_same(getattr(our, method), function)
+
+
+def test_no_name_of_a_store_is_forgotten() -> None:
+    homes = {home.removeprefix("_stores."): set(names) for home, names in ours._HOMES.items()}
+    assert homes.keys() == {"s3", "gcs", "azure", "databricks"}
+    assert all(name.startswith("Pipes") for names in homes.values() for name in names)
+    assert set().union(*homes.values()) <= set(dir(ours))

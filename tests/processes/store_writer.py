@@ -1,9 +1,9 @@
 """An external process that reports through a store: ``store_writer.py PACKAGE KIND N [DEED]``.
 
 ``PACKAGE`` is ``ironpipe`` or ``dagster_pipes``. ``KIND`` says which writer and loader it opens its
-session with: ``default``, ``s3`` or ``volume``. It logs ``N`` lines, then reports an asset, a
-check and a message of its own. The deed is what it does before that: ``kill`` itself, ``fail``, or
-``exit`` without closing.
+session with: ``default``, ``s3``, ``s3-messages`` (the writer alone), ``volume`` or ``dbfs``. It
+logs ``N`` lines, then reports an asset, a check and a message of its own. The deed is what it does
+before that: ``kill`` itself, ``fail``, or ``exit`` without closing.
 """
 
 import contextlib
@@ -24,18 +24,40 @@ def ends(pipes: Any, kind: str, interval: float) -> dict[str, Any]:
                 "context_loader": pipes.PipesS3ContextLoader(s3),
                 "message_writer": pipes.PipesS3MessageWriter(s3, interval=interval),
             }
+        case "s3-messages":
+            return {"message_writer": ends(pipes, "s3", interval)["message_writer"]}
         case "volume":
             return {
                 "context_loader": pipes.PipesUnityCatalogVolumesContextLoader(),
                 "message_writer": pipes.PipesUnityCatalogVolumesMessageWriter(interval=interval),
             }
+        case "dbfs":
+            # DBFS is mounted on clusters; here it is wherever the test has put it.
+            module = importlib.import_module(
+                "ironpipe._chunk_writers" if pipes.__name__ == "ironpipe" else "dagster_pipes"
+            )
+            root = os.environ["DBFS_ROOT"]
+            if pipes.__name__ == "ironpipe":
+                module.dbfs_path = lambda path: root + path
+            else:
+                module.os.path.join = lambda first, *rest: "/".join(
+                    [root if first == "/dbfs" else first, *rest]
+                )
+            writer = pipes.PipesDbfsMessageWriter(interval=interval)
+            writer.get_opened_extras = dict
+            return {
+                "context_loader": pipes.PipesDbfsContextLoader(),
+                "message_writer": writer,
+            }
         case _:
             return {}
 
 
-def main(package: str, kind: str, count: str, deed: str = "") -> None:
+def main(package: str, kind: str, count: str, deed: str = "", *rest: str) -> None:
     pipes_package = importlib.import_module(package)
     arguments = ends(pipes_package, kind, 0.1)
+    if rest:
+        arguments["params_loader"] = pipes_package.PipesCliArgsParamsLoader()
     with contextlib.ExitStack() as stack:
         pipes = pipes_package.open_dagster_pipes(**arguments)
         if deed != "exit":
