@@ -170,6 +170,15 @@ class Delivery:
         exc_info: Any = (type(error), error, error.__traceback__)
         self.fail(origin, exc_info)
 
+    def warn(self, text: str) -> None:
+        """Says something in the step's log, unless the step is being interrupted.
+
+        Args:
+            text: What the reader did, its name left out.
+        """
+        if not self.abandoned.is_set():
+            self._handler._context.log.warning(f"[ironpipe] {self._name} {text}")
+
     def finish(self, report: "DeliveryReport", *, buffered: bool = False) -> None:
         """Enters what was counted. Nothing is delivered after it.
 

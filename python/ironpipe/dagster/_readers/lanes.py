@@ -57,6 +57,7 @@ class _Session:
         self.called_at = 0.0
         self.ended = threading.Event()
         self.inherited = False
+        self._in_trouble = False
 
     def go_on(self) -> float | None:
         """Hands over what is there.
@@ -75,11 +76,20 @@ class _Session:
                 patience = None
             if ended:
                 self.ended.set()
+            else:
+                self._tell_of_trouble()
         except BaseException:
             self.delivery.fail(f"{self.delivery.name} reader thread", sys.exc_info())
             self.ended.set()
             return None
         return patience
+
+    def _tell_of_trouble(self) -> None:
+        """Says once in the step's log that the store does not answer, while it does not."""
+        trouble = self.messages.report.trouble
+        if trouble is not None and not self._in_trouble:
+            self.delivery.warn(f"could not read messages, and tries again: {trouble}")
+        self._in_trouble = trouble is not None
 
 
 class _Lanes:

@@ -2,8 +2,7 @@
 
 import importlib
 import secrets
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -99,20 +98,17 @@ def official(package: str, module: str, *names: str) -> list[Any]:
         ) from error
 
 
-class WatchedObjects:
-    """A store of one session, which says in the step's log that it can't be read.
+class GuardedObjects:
+    """A store of one session that may not be able to tell whether there is a chunk.
 
     Args:
         objects: The store.
         delivery: The session's.
-        warn: Writes into the step's log.
     """
 
-    def __init__(self, objects: Objects, delivery: Delivery, warn: Callable[[str], Any]) -> None:
+    def __init__(self, objects: Objects, delivery: Delivery) -> None:
         self._objects = objects
         self._delivery = delivery
-        self._warn = warn
-        self._failing = threading.Event()
         self._denied: Exception | None = None
 
     @property
@@ -140,15 +136,6 @@ class WatchedObjects:
         except AccessDeniedError as error:
             self._denied = error
             return None
-        except Exception as error:
-            if not self._failing.is_set() and not self._delivery.abandoned.is_set():
-                self._failing.set()
-                self._warn(
-                    f"[ironpipe] {self._delivery.name} could not read messages, and tries again:"
-                    f" {error!r}"
-                )
-            raise
-        self._failing.clear()
         if found is not None:
             self._denied = None
         return found

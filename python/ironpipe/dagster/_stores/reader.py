@@ -14,7 +14,7 @@ from .._delivery import Delivery
 from .._policy import OnIncomplete, check_on_incomplete
 from .._readers.lanes import deliver_chunks
 from .._readers.threaded import PipesBlobStoreMessageReader
-from .objects import Objects, Store, WatchedObjects, chunk_store, token
+from .objects import GuardedObjects, Objects, Store, chunk_store, token
 
 STDIO_KEY = PipesBlobStoreMessageWriter.INCLUDE_STDIO_IN_MESSAGES_KEY
 
@@ -114,7 +114,6 @@ class ChunkMessageReader(PipesBlobStoreMessageReader, delivers=True):
             MessagesLostError: The session is not one of ours, which would say so itself, and
                 messages were lost.
         """
-        warn = handler._context.log.warning
         with (
             self._of_session(handler) as reader,
             Delivery(reader, handler, self.on_incomplete) as delivery,
@@ -124,8 +123,8 @@ class ChunkMessageReader(PipesBlobStoreMessageReader, delivers=True):
             store, prefix = reader.place(params)
             settle = delivery.finish
             if not isinstance(store, _ironpipe.ChunkStore):
-                store = watched = WatchedObjects(store, delivery, warn)
-                settle = watched.settle
+                store = guarded = GuardedObjects(store, delivery)
+                settle = guarded.settle
             tail = reader._tail(chunk_store(store), prefix)
             with deliver_chunks(tail, delivery, settle) as messages:
                 try:
@@ -137,7 +136,7 @@ class ChunkMessageReader(PipesBlobStoreMessageReader, delivers=True):
                 try:
                     reader.remove(params, messages.report.chunks)
                 except Exception as error:
-                    warn(f"[ironpipe] {delivery.name} could not remove its chunks: {error}")
+                    delivery.warn(f"could not remove its chunks: {error}")
 
     def _tail(
         self, store: _ironpipe.ChunkStore, prefix: str
