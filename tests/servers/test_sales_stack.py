@@ -180,12 +180,17 @@ class Stack:
 
     def everybody(self) -> dict[int, str]:
         """The processes of the stack, those of Postgres included."""
-        found = {}
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get(MARK) == str(self.directory):
-                    found[process.pid] = " ".join(process.cmdline())
-        return found
+        return marked(self.directory)
+
+
+def marked(directory: Path) -> dict[int, str]:
+    """The processes that a stack has started, and those that they have."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == str(directory):
+                found[process.pid] = " ".join(process.cmdline())
+    return found
 
 
 def value_of(entry: dict[str, Any]) -> Any:
@@ -398,6 +403,17 @@ def test_bad_input_leaves_what_was_there(stack: Stack) -> None:
     finally:
         stack.source.write_bytes(content)
     assert {asset: stack.latest(asset) for asset in ASSETS} == before
+
+
+def test_a_stack_that_does_not_start(tmp_path: Path) -> None:
+    """As with a bug in the code, here what the schedule is given."""
+    env = {**os.environ, "PATH": PATH, MARK: str(tmp_path), "SALES_CRON": "at noon"}
+    argv = [sys.executable, str(EXAMPLE / "stack.py"), "--directory", str(tmp_path / "stack")]
+    failed = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert failed.returncode == 1
+    assert "error: code-server does not start; " in failed.stderr
+    assert "invalid cron schedule 'at noon'" in failed.stderr.splitlines()[-1]
+    wait_until(lambda: not marked(tmp_path), "all processes have ended")
 
 
 def test_ctrl_c_leaves_nobody_behind(stack: Stack) -> None:
