@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyFrozenSet, PyString};
 
 use crate::encode::{Refusal, encode, entries, quoted};
 use crate::error::{is_not_json, pipes_error, to_python, wrong_type};
-use crate::plain::pair;
+use crate::plain;
 
 /// How deep a raw value stands in its line: in the line, the params, the metadata and its entry.
 const RAW_VALUE: usize = 4;
@@ -48,6 +48,13 @@ impl<'py> Metadata<'py> {
         };
         let mut kept = Vec::new();
         let mut checked = CheckedMetadata::new();
+        if !keep && plain::metadata(dict, RAW_VALUE, &mut checked).is_some() {
+            return Ok(Some(Metadata {
+                entries: kept,
+                encoded: checked.finish(),
+            }));
+        }
+        checked = CheckedMetadata::new();
         let mut is_json = true;
         for (key, value) in entries(dict)? {
             let entry = Entry::take(key, value, method)?;
@@ -148,13 +155,8 @@ fn take_typed<'py>(
     method: &str,
 ) -> PyResult<(Bound<'py, PyAny>, Type)> {
     let py = typed.py();
-    let (raw_value, type_name) = match pair(typed, ["raw_value", "type"]) {
-        Some([raw_value, type_name]) => (Some(raw_value), Some(type_name)),
-        None => (
-            typed.get_item(intern!(py, "raw_value"))?,
-            typed.get_item(intern!(py, "type"))?,
-        ),
-    };
+    let raw_value = typed.get_item(intern!(py, "raw_value"))?;
+    let type_name = typed.get_item(intern!(py, "type"))?;
     let (Some(raw_value), Some(type_name), 2) = (raw_value, type_name, typed.len()) else {
         let text = format!(
             "Invalid type for parameter `metadata` of `{method}`. Expected a dict with string keys \

@@ -4,6 +4,7 @@
 //! At the first thing that would run code, and at all that is to be refused, this gives up: then
 //! [`encode`](crate::encode::encode) begins anew, which copies what it walks and tells errors.
 
+use ironpipe::protocol::metadata::{CheckedMetadata, Type};
 use ironpipe::protocol::scan::Kind;
 use ironpipe::protocol::value::{
     write_json_float, write_json_integer, write_json_key, write_json_string,
@@ -100,7 +101,7 @@ fn object(dict: &Bound<'_, PyDict>, depth: usize, out: &mut Vec<u8>) -> Option<K
     let mut at = 0;
     // SAFETY: `write` runs no code of Python's.
     #[allow(unsafe_code)]
-    while let Some((key, value)) = unsafe { entry(dict, &mut at) } {
+    while let Some((key, value)) = unsafe { entry(dict.as_borrowed(), &mut at) } {
         let key = exact::<PyString>(key)?;
         write_json_key(out, before, key.to_str().ok()?);
         before = b',';
@@ -110,20 +111,47 @@ fn object(dict: &Bound<'_, PyDict>, depth: usize, out: &mut Vec<u8>) -> Option<K
     Some(Kind::Object)
 }
 
-/// The values of a dict of two entries, if these are their keys, in this order.
-pub fn pair<'py>(dict: &Bound<'py, PyDict>, keys: [&str; 2]) -> Option<[Bound<'py, PyAny>; 2]> {
+/// Appends metadata: by name a raw value, or a dict of a raw value and its type, in this order. None
+/// where it gave up, also where Dagster would refuse an entry: what is in `metadata` is then of no use.
+pub fn metadata(
+    dict: &Bound<'_, PyDict>,
+    depth: usize,
+    metadata: &mut CheckedMetadata,
+) -> Option<()> {
+    let mut at = 0;
+    // SAFETY: nothing in here runs code of Python's.
+    #[allow(unsafe_code)]
+    while let Some((name, value)) = unsafe { entry(dict.as_borrowed(), &mut at) } {
+        let name = exact::<PyString>(name)?;
+        let name = name.to_str().ok()?;
+        let (raw_value, type_name) = match exact::<PyDict>(value) {
+            Some(typed) => pair(typed)?,
+            None if value.cast::<PyDict>().is_ok() => return None,
+            None => (value, Type::Infer),
+        };
+        metadata.begin(|out| write_json_string(out, name));
+        let kind = write(raw_value, depth, metadata.value())?;
+        metadata.end(kind, type_name).ok()?;
+    }
+    Some(())
+}
+
+/// A raw value and its type, of a dict of just these two.
+fn pair<'a, 'py>(dict: Borrowed<'a, 'py, PyDict>) -> Option<(Borrowed<'a, 'py, PyAny>, Type)> {
     let mut at = 0;
     let mut next = |wanted: &str| {
-        // SAFETY: no code of Python's runs before the value is owned.
+        // SAFETY: who called this runs no code of Python's while it has the value.
         #[allow(unsafe_code)]
         let (key, value) = unsafe { entry(dict, &mut at) }?;
         let key = exact::<PyString>(key)?;
-        (key.to_str().ok()? == wanted).then(|| value.to_owned())
+        (key.to_str().ok()? == wanted).then_some(value)
     };
-    match dict.len() {
-        2 => Some([next(keys[0])?, next(keys[1])?]),
-        _ => None,
-    }
+    let (raw_value, type_name) = match dict.len() {
+        2 => (next("raw_value")?, next("type")?),
+        _ => return None,
+    };
+    let type_name = exact::<PyString>(type_name)?;
+    Type::from_name(type_name.to_str().ok()?.as_bytes()).map(|known| (raw_value, known))
 }
 
 /// The value as one of a built-in type itself. Unlike a cast it makes no error.
@@ -144,7 +172,7 @@ fn exact<'a, 'py, T: PyTypeInfo>(value: Borrowed<'a, 'py, PyAny>) -> Option<Borr
 #[inline(always)]
 #[allow(unsafe_code)]
 unsafe fn entry<'a, 'py>(
-    dict: &'a Bound<'py, PyDict>,
+    dict: Borrowed<'a, 'py, PyDict>,
     at: &mut ffi::Py_ssize_t,
 ) -> Option<(Borrowed<'a, 'py, PyAny>, Borrowed<'a, 'py, PyAny>)> {
     let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());

@@ -28,7 +28,7 @@ impl CheckedMetadata {
     pub fn new() -> CheckedMetadata {
         CheckedMetadata {
             // Enough for most, so that it grows but once.
-            json: Vec::with_capacity(256),
+            json: Vec::with_capacity(1024),
             value: 0,
         }
     }
