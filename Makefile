@@ -112,7 +112,7 @@ sales-stack: build $(webserver) ## the same, served in the browser by the servic
 .PHONY: sales-images
 sales-images: build $(servers) ## the pictures of it in its documentation, taken anew
 	SALES_IMAGES=$(CURDIR)/examples/sales/docs $(BIN)/python -m pytest -q -m servers \
-		tests/servers/test_sales_stack.py -k 'page or nobody_behind' --basetemp=/tmp/sales
+		tests/servers/test_sales_stack.py -k 'page or schedule or nobody_behind' --basetemp=/tmp/sales
 
 # --- check ---------------------------------------------------------------------------------------
 

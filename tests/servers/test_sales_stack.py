@@ -308,19 +308,6 @@ def test_page(
     shows(browser, f"{stack.url}{path.format(run=run)}", texts, image=name, height=height)
 
 
-def test_page_of_bad_rows(stack: Stack, run: str, browser: Any) -> None:
-    content = stack.source.read_text()
-    bad = "2024-02-30,A,1,1000\n2024-03-01,B,two,2000\n2024-03-01,,1,500\n"
-    stack.source.write_text(content + bad)
-    try:
-        stack.succeeds(stack.launch())
-    finally:
-        stack.source.write_text(content)
-    texts = ["rows_are_good", "2024-02-30", "is no date", "two", "is missing", "Failed"]
-    url = f"{stack.url}/assets/raw_sales_data?view=checks"
-    shows(browser, url, texts, image="check", height=900)
-
-
 def shows(browser: Any, url: str, texts: Sequence[str], *, image: str, height: int) -> None:
     """A page shows some texts. `make sales-images` has pictures of it in the documentation."""
     wait_for(browser, url, texts)
@@ -356,6 +343,19 @@ def test_the_schedule_launches_a_run(stack: Stack, schedule: str) -> None:
         stack.succeeds(found["runId"])
 
 
+def test_page_of_bad_rows(stack: Stack, run: str, browser: Any) -> None:
+    content = stack.source.read_text()
+    bad = "2024-02-30,A,1,1000\n2024-03-01,B,two,2000\n2024-03-01,,1,500\n"
+    stack.source.write_text(content + bad)
+    try:
+        stack.succeeds(stack.launch())
+    finally:
+        stack.source.write_text(content)
+    texts = ["rows_are_good", "2024-02-30", "is no date", "two", "is missing", "Failed"]
+    url = f"{stack.url}/assets/raw_sales_data?view=checks"
+    shows(browser, url, texts, image="check", height=900)
+
+
 @contextmanager
 def held(source: Path) -> Iterator[None]:
     """Has the step that reads the file wait in the middle: it is a pipe until the end of this."""
@@ -365,10 +365,12 @@ def held(source: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with source.open("wb") as pipe:
-            source.unlink()
-            source.write_bytes(content)
-            pipe.write(content)
+        # Were nobody reading, this would fail at once, not wait for somebody.
+        pipe = os.open(source, os.O_WRONLY | os.O_NONBLOCK)
+        source.unlink()
+        source.write_bytes(content)
+        os.write(pipe, content)
+        os.close(pipe)
 
 
 def test_killed_services_come_back(stack: Stack) -> None:
