@@ -53,9 +53,12 @@ def describe(entry: dg.EventLogEntry) -> Iterator[str]:
         yield f"materialized {made.asset_key.to_user_string()}"
         yield from metadata(made.metadata)
     elif event.event_type is dg.DagsterEventType.STEP_FAILURE:
-        yield f"failure      {event.step_failure_data.error.message}"
-    elif event.event_type is dg.DagsterEventType.STEP_SKIPPED:
-        yield f"skipped      {event.step_key}"
+        error = event.step_failure_data.error
+        # What Dagster wraps around it says no more than which step it was.
+        while error.cause is not None:
+            error = error.cause
+        yield f"failure      {event.step_key}"
+        yield from (f"               {line}" for line in error.message.strip().splitlines())
 
 
 def metadata(values: Mapping[str, dg.MetadataValue]) -> Iterator[str]:

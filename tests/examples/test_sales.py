@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -118,7 +119,9 @@ def test_bad_rows_are_named(project: Project, instance: dg.DagsterInstance) -> N
 
 def test_function_arguments(project: Project, instance: dg.DagsterInstance) -> None:
     from sales.definitions import Files, pipes
-    from sales.function_arguments import CsvIOManager, revenue, sales_rows
+    from sales.function_arguments import CsvIOManager, defs, revenue, sales_rows
+
+    dg.Definitions.validate_loadable(defs)
 
     files = Files(source=str(EXAMPLE / "sales.csv"), directory=str(project.data))
     result = dg.materialize(
@@ -195,6 +198,53 @@ def test_bad_input(
     after = project.results()
     bad = "raw_sales_data.rejected.csv"
     assert {**after, bad: ""} == {**before, bad: ""}
+
+
+def test_bad_rows_are_named_even_if_no_other_is_there(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    project.source.write_text(f"{HEADER}2024-01-01,A,1,ten\n")
+    stored = project.run(instance)
+    assert not stored.success
+    (check,) = stored.checks()
+    assert not check.passed
+    assert check.metadata["bad_rows"].value == 1
+    rejected = (project.data / "raw_sales_data.rejected.csv").read_text()
+    assert rejected.splitlines()[1].startswith("2,price,ten,")
+
+
+def make_sales(tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """What ``make sales`` runs once it has built everything."""
+    return subprocess.run(
+        [sys.executable, str(EXAMPLE / "run.py")],
+        env={**os.environ, "PATH": PATH, "SALES_DATA": str(tmp_path / "data"), **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_make_sales(tmp_path: Path) -> None:
+    done = make_sales(tmp_path)
+    assert done.returncode == 0, done.stderr
+    for line in (
+        "materialized raw_sales_data",
+        "product_count = 3 (int)",
+        "top_product = 'B' (text)",
+        "top_product_amount = 26000 (int)",
+        "| B | 2 | 13 | 26000 |",
+        "The run succeeded.",
+    ):
+        assert line in done.stdout
+
+
+def test_make_sales_of_a_file_that_is_not_there(tmp_path: Path) -> None:
+    done = make_sales(tmp_path, SALES_CSV=str(tmp_path / "none.csv"))
+    assert done.returncode == 1
+    assert f"{tmp_path}/none.csv, line 1: the file is not there" in done.stdout
+    assert "materialized" not in done.stdout
+    assert done.stdout.endswith("The run failed.\n")
 
 
 @pytest.mark.parametrize("megabytes", [50, pytest.param(1000, marks=pytest.mark.soak)])
