@@ -64,3 +64,21 @@ def test_parent_and_child_go_on(chunked: Place, round_: int) -> None:
     others = Place(chunked.kind, params).reader()
     assert sorted(logs(finished(others))) == ["child's own", "parent's own"]
     assert others.report.is_complete
+
+
+def test_what_a_child_loses_that_just_ends_is_no_secret(chunked: Place) -> None:
+    program = """
+with place.open() as pipes:
+    child = os.fork()
+    if child == 0:
+        for number in range(5):
+            pipes.log.info("%s", number)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run(chunked.command(program), timeout=120, check=True)
+    reader = chunked.reader()
+    arrived = logs(finished(reader))
+    report = reader.report
+    assert arrived[:1] == ["0"]
+    assert report.unclosed == 1 and not report.is_complete, str(report)

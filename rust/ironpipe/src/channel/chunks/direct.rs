@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Runtime;
 
-use super::upload::append;
-use super::{ChunkPrefix, Retry, StoreError, once, runtime};
+use super::upload::{append, skip_taken};
+use super::{ChunkPrefix, Retry, once, runtime};
 use crate::channel::MessageChannel;
 
 /// Writes each line as a chunk of its own, which is there when the call returns.
@@ -33,16 +33,14 @@ impl DirectChunkChannel {
     /// What the store says in the end.
     pub fn open(prefix: ChunkPrefix, patience: Duration) -> io::Result<DirectChunkChannel> {
         let runtime = runtime()?;
-        let next = first_free(|index| {
-            let key = prefix.key(index);
-            once::ask_on(&runtime, patience, || prefix.store.exists(&key))
-        })?;
+        let next = AtomicU64::new(1);
+        once::ask_on(&runtime, patience, || Box::pin(skip_taken(&prefix, &next)))?;
         Ok(DirectChunkChannel {
             name: prefix.to_string().into(),
             prefix,
             runtime,
             patience,
-            next: next.into(),
+            next,
         })
     }
 
@@ -78,38 +76,42 @@ impl MessageChannel for DirectChunkChannel {
     }
 }
 
-/// The index behind the last chunk. However many there are, a few are asked for: none is missing in
-/// between.
-fn first_free(exists: impl Fn(u64) -> Result<bool, StoreError>) -> Result<u64, StoreError> {
-    let (mut last, mut free) = (0, 1);
-    while exists(free)? {
-        (last, free) = (free, free * 2);
-    }
-    while free - last > 1 {
-        let between = last + (free - last) / 2;
-        match exists(between)? {
-            true => last = between,
-            false => free = between,
-        }
-    }
-    Ok(free)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{ChunkStore, Put, Request};
     use super::*;
-    use std::cell::Cell;
+
+    /// So many chunks, and how often it was asked for one.
+    #[derive(Debug)]
+    struct Many(u64, AtomicU64);
+
+    impl ChunkStore for &'static Many {
+        fn put<'a>(&'a self, _key: &'a str, _body: Bytes) -> Request<'a, Put> {
+            Box::pin(async { Ok(Put::Taken) })
+        }
+
+        fn get<'a>(&'a self, key: &'a str, _limit: u64) -> Request<'a, Option<Bytes>> {
+            self.1.fetch_add(1, Relaxed);
+            let index: u64 = key.trim_end_matches(".json").parse().unwrap();
+            Box::pin(async move { Ok((index <= self.0).then(Bytes::new)) })
+        }
+
+        fn remove<'a>(&'a self, _key: &'a str) -> Request<'a, ()> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn location(&self) -> String {
+            "many".into()
+        }
+    }
 
     #[test]
     fn the_first_free_index_is_found_with_few_questions() {
         for count in (0..100).chain([1000, 4095, 4096, 1_000_000]) {
-            let asked = Cell::new(0);
-            let exists = |index| {
-                asked.set(asked.get() + 1);
-                Ok(index <= count)
-            };
-            assert_eq!(first_free(exists).unwrap(), count + 1);
-            assert!(asked.get() <= 40, "{count}");
+            let many: &'static Many = Box::leak(Box::new(Many(count, AtomicU64::new(0))));
+            let channel = DirectChunkChannel::open(ChunkPrefix::new(many, ""), Duration::ZERO);
+            assert_eq!(channel.unwrap().next.load(Relaxed), count + 1);
+            assert!(many.1.load(Relaxed) <= 40, "{count}");
         }
     }
 }

@@ -24,6 +24,9 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 /// expired may be renewed, a clock be set.
 const MENDING: Duration = Duration::from_secs(3);
 
+/// How long the first message of a forked child waits until it is stored.
+const INTRODUCTION: Duration = Duration::from_secs(5);
+
 /// A chunk below this is small: it pays to wait for more.
 const SMALL: usize = 256 << 10;
 
@@ -71,6 +74,8 @@ pub struct ChunkChannel {
     uploads: Uploads,
     /// Whether `close` waits, or somebody else does.
     waits: bool,
+    /// This is a forked child, and no reader knows of it.
+    unknown: bool,
 }
 
 struct Shared {
@@ -94,6 +99,8 @@ struct State {
     backlog: Backlog,
     /// What the thread has in its hands.
     uploading: u64,
+    /// Whether a chunk is stored.
+    stored: bool,
     uploader: Uploader,
     /// Since when it is closed.
     closing: Option<Instant>,
@@ -116,6 +123,7 @@ impl Shared {
             state: Mutex::new(State {
                 backlog: Backlog::new(options.chunk, options.memory),
                 uploading: 0,
+                stored: false,
                 uploader: Uploader::NotStarted,
                 closing: None,
                 failure: None,
@@ -126,6 +134,19 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something is stored, or nothing will be.
+    fn wait_for_a_chunk(&self, time: Duration) {
+        let deadline = Instant::now() + time;
+        let mut state = self.lock();
+        while !state.stored && state.uploader == Uploader::Running {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.wait(state, left);
+        }
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
@@ -158,6 +179,7 @@ impl ChunkChannel {
             },
             spawn: Arc::new(spawn),
             waits: true,
+            unknown: false,
             prefix,
             options,
         }
@@ -279,6 +301,9 @@ impl MessageChannel for ChunkChannel {
         self.start(&shared)?;
         shared.lock().backlog.push(line)?;
         shared.changed.notify_all();
+        if std::mem::take(&mut self.unknown) {
+            shared.wait_for_a_chunk(INTRODUCTION);
+        }
         Ok(())
     }
 
@@ -297,6 +322,9 @@ impl MessageChannel for ChunkChannel {
         // the parent's to upload.
         let parents = self.uploads.shared.swap(Shared::new(&self.options));
         std::mem::forget(parents);
+        // It may end by `_exit`, as the children of Python's multiprocessing do. Once a reader knows
+        // of it, what it then loses is not lost in silence.
+        self.unknown = true;
     }
 
     fn name(&self) -> &Path {
@@ -356,7 +384,12 @@ impl Upload {
                 return;
             }
             pace.uploaded(chunk.body.len());
-            self.shared.lock().uploading = 0;
+            let mut state = self.shared.lock();
+            state.uploading = 0;
+            // Whoever waits for that waits for the first one.
+            if !std::mem::replace(&mut state.stored, true) {
+                self.shared.changed.notify_all();
+            }
         }
     }
 
@@ -448,7 +481,7 @@ pub(super) async fn append(
     next: &AtomicU64,
     body: &Bytes,
 ) -> Result<(), StoreError> {
-    loop {
+    for attempt in 1.. {
         let index = next.load(Relaxed);
         let key = prefix.key(index);
         let ours = match prefix.store.put(&key, body.clone()).await? {
@@ -463,9 +496,38 @@ pub(super) async fn append(
         };
         next.store(index + 1, Relaxed);
         if ours {
-            return Ok(());
+            break;
+        }
+        // There may be hundreds.
+        if attempt % 2 == 0 {
+            skip_taken(prefix, next).await?;
         }
     }
+    Ok(())
+}
+
+/// Moves `next` behind the last chunk. However many there are, a few are asked for: none is missing in
+/// between. After an error it goes on where it was.
+pub(super) async fn skip_taken(prefix: &ChunkPrefix, next: &AtomicU64) -> Result<(), StoreError> {
+    let mut step = 1;
+    // All below `next` are there, that of `free` is not.
+    let mut free = loop {
+        let index = next.load(Relaxed) + step - 1;
+        if !prefix.store.exists(&prefix.key(index)).await? {
+            break index;
+        }
+        next.store(index + 1, Relaxed);
+        step *= 2;
+    };
+    while next.load(Relaxed) < free {
+        let first = next.load(Relaxed);
+        let between = first + (free - first) / 2;
+        match prefix.store.exists(&prefix.key(between)).await? {
+            true => next.store(between + 1, Relaxed),
+            false => free = between,
+        }
+    }
+    Ok(())
 }
 
 /// When the next chunk may go: at once after a quiet time, then at an interval that grows while
