@@ -1,9 +1,9 @@
 """An external process that reports through a store: ``store_writer.py PACKAGE KIND N [DEED]``.
 
 ``PACKAGE`` is ``ironpipe`` or ``dagster_pipes``. ``KIND`` says which writer and loader it opens its
-session with: ``default``, ``s3``, ``s3-messages`` (the writer alone), ``volume`` or ``dbfs``. It
-logs ``N`` lines, then reports an asset, a check and a message of its own. The deed is what it does
-before that: ``kill`` itself, ``fail``, or ``exit`` without closing.
+session with: ``default``, ``s3``, ``s3-messages`` (the writer alone), ``gcs``, ``azure``,
+``volume`` or ``dbfs``. It logs ``N`` lines, then reports an asset, a check and a message of its
+own. The deed is what it does before that: ``kill`` itself, ``fail``, or ``exit`` without closing.
 """
 
 import contextlib
@@ -26,6 +26,26 @@ def ends(pipes: Any, kind: str, interval: float) -> dict[str, Any]:
             }
         case "s3-messages":
             return {"message_writer": ends(pipes, "s3", interval)["message_writer"]}
+        case "gcs":
+            from google.auth.credentials import AnonymousCredentials
+            from google.cloud.storage import Client
+
+            gcs = Client(project="tests", credentials=AnonymousCredentials())
+            return {
+                "context_loader": pipes.PipesGCSContextLoader(gcs),
+                "message_writer": pipes.PipesGCSMessageWriter(gcs, interval=interval),
+            }
+        case "azure":
+            from azure.storage.blob import BlobServiceClient
+
+            connection = os.environ["AZURE_STORAGE_CONNECTION_STRING"]
+            azure = BlobServiceClient.from_connection_string(connection)
+            return {
+                "context_loader": pipes.PipesAzureBlobStorageContextLoader(azure),
+                "message_writer": pipes.PipesAzureBlobStorageMessageWriter(
+                    azure, interval=interval
+                ),
+            }
         case "volume":
             return {
                 "context_loader": pipes.PipesUnityCatalogVolumesContextLoader(),

@@ -38,6 +38,7 @@ class GCSObjects:
         # No request: whether it is there shows when it is used.
         self._bucket = client.bucket(bucket)
         self._name = bucket
+        self._is_there = False
 
     @property
     def location(self) -> str:
@@ -55,11 +56,20 @@ class GCSObjects:
         except Exception as error:
             code = getattr(error, "code", None)
             # A bucket that is gone is not found either.
-            if code == 404 and "bucket does not exist" not in str(error):
+            if code == 404 and self._exists():
                 return None
             if code == 403:
                 raise AccessDeniedError(f"{self.location}: {error}") from error
             raise
+
+    def _exists(self) -> bool:
+        """Whether the bucket is there; who may not ask has to believe it. Asked once."""
+        if not self._is_there:
+            try:
+                self._is_there = self._bucket.exists()
+            except Exception:
+                self._is_there = True
+        return self._is_there
 
     def remove(self, key: str) -> None:
         """Removes an object, if there is one."""
