@@ -547,3 +547,39 @@ fn a_writer_that_did_not_close_has_lost_what_it_held() {
     assert_eq!((report.unclosed, report.rejected_count), (1, 1), "{report}");
     assert!(!report.is_complete() && report.to_string().contains("did not close"));
 }
+
+/// Answers once, and then takes its thread down with it.
+#[derive(Debug)]
+struct Fragile;
+
+impl ChunkStore for Fragile {
+    fn put<'a>(&'a self, _: &'a str, _: Bytes) -> Request<'a, Put> {
+        Box::pin(async { Ok(Put::Stored) })
+    }
+
+    fn get<'a>(&'a self, key: &'a str, _: u64) -> Request<'a, Option<Bytes>> {
+        assert_eq!(key, "p/1.json", "as it shall");
+        Box::pin(async { Ok(Some(Bytes::from_static(b"first"))) })
+    }
+
+    fn remove<'a>(&'a self, _: &'a str) -> Request<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn location(&self) -> String {
+        "fragile".into()
+    }
+
+    fn blocks(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_store_that_panics_ends_what_reads_it() {
+    let reading = Reading::of(Fragile);
+    assert_eq!(reading.line(), "first");
+    reading.feed.finish();
+    let reason = "the store panicked".to_owned();
+    assert_eq!(reading.next(), Fed::Failed { index: 2, reason });
+}

@@ -77,6 +77,10 @@ impl ChunkStore for DirectoryStore {
     fn location(&self) -> String {
         self.root.display().to_string()
     }
+
+    fn settles(&self) -> Duration {
+        SETTLED
+    }
 }
 
 /// Whether a file is no longer being written. The official writers open it under its own name, and

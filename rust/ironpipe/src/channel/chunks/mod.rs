@@ -82,6 +82,12 @@ pub trait ChunkStore: Send + Sync + fmt::Debug + 'static {
     fn blocks(&self) -> bool {
         true
     }
+
+    /// How long an object may be there before it can be got. Who looks for the last one waits as
+    /// long at least.
+    fn settles(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Whether it is worth to ask again.

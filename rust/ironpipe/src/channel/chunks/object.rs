@@ -219,7 +219,7 @@ fn build(
         .with_connect_timeout(CONNECT)
         .with_allow_http(true);
     macro_rules! build {
-        ($builder:ty, $key:ty) => {{
+        ($builder:ty, $key:ty, $server:expr) => {{
             let mut builder = <$builder>::from_env()
                 .with_url(url)
                 .with_retry(retry)
@@ -231,16 +231,48 @@ fn build(
                     .map_err(|_| format!("there is no option `{name}` for this store"))?;
                 builder = builder.with_config(key, value);
             }
+            if let Some(server) = builder.get_config_value(&$server) {
+                builder = builder.with_config($server, address(&server)?);
+            }
             let store = builder.build();
             Arc::new(store.map_err(|error| without_queries(&error.to_string()))?)
         }};
     }
     Ok(match scheme {
-        ObjectStoreScheme::AmazonS3 => build!(AmazonS3Builder, AmazonS3ConfigKey),
-        ObjectStoreScheme::GoogleCloudStorage => build!(GoogleCloudStorageBuilder, GoogleConfigKey),
-        ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder, AzureConfigKey),
+        ObjectStoreScheme::AmazonS3 => {
+            build!(
+                AmazonS3Builder,
+                AmazonS3ConfigKey,
+                AmazonS3ConfigKey::Endpoint
+            )
+        }
+        ObjectStoreScheme::GoogleCloudStorage => {
+            build!(
+                GoogleCloudStorageBuilder,
+                GoogleConfigKey,
+                GoogleConfigKey::BaseUrl
+            )
+        }
+        ObjectStoreScheme::MicrosoftAzure => {
+            build!(
+                MicrosoftAzureBuilder,
+                AzureConfigKey,
+                AzureConfigKey::Endpoint
+            )
+        }
         _ => return Err(NO_STORE.into()),
     })
+}
+
+/// The address of a server as requests can take it: they panic at one that is none.
+fn address(text: &str) -> Result<String, String> {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => Ok(url.as_str().trim_end_matches('/').to_owned()),
+        _ => Err(format!(
+            "`{}` is no address of a server, such as https://host:port",
+            without_secrets(text)
+        )),
+    }
 }
 
 fn because(error: &object_store::Error) -> StoreError {
@@ -365,5 +397,14 @@ mod tests {
             "{error}"
         );
         assert!(ObjectChunkStore::open("ftp://x/y", &[]).is_err());
+        for endpoint in ["http://id:key@[x", "nowhere", "key"] {
+            let options = [("endpoint".to_owned(), endpoint.to_owned())];
+            let error = ObjectChunkStore::open("s3://bucket", &options).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.contains("no address") && !error.contains("id:"),
+                "{error}"
+            );
+        }
     }
 }

@@ -286,12 +286,7 @@ impl Client {
         let runtime = Handle::current();
         let blocking = move || runtime.block_on(request(&*store, &key));
         let answer = tokio::task::spawn_blocking(blocking).await;
-        answer.unwrap_or_else(|error| {
-            Err(StoreError {
-                retry: Retry::Mended,
-                reason: format!("the store broke off: {error}"),
-            })
-        })
+        answer.unwrap_or_else(|_| Err(broke_off()))
     }
 }
 
@@ -341,6 +336,7 @@ impl Session {
         // What the store says of a chunk that it may not tell the absence of.
         let mut denied = None;
         let mut ending = false;
+        let drain = self.options.drain.max(self.client.prefix.store.settles());
         loop {
             // Asked before the look: what was put before the process ended is then found after.
             let finishing = self.shared.finishing.load(Relaxed);
@@ -376,7 +372,7 @@ impl Session {
                     continue;
                 }
                 Some(Ok(_)) => {
-                    (window, failing) = (1, None);
+                    (window, failing, backoff) = (1, None, Backoff::default());
                     misses += 1;
                     let mut later = looks.any(|look| matches!(look, Ok(Some(_))));
                     if !later && (finishing || misses % LOOK_BEHIND == 0) {
@@ -390,9 +386,7 @@ impl Session {
                             (index, gap) = (index + 1, None);
                             continue;
                         }
-                    } else if settled && index == first
-                        || finishing && since(&mut still) >= self.options.drain
-                    {
+                    } else if settled && index == first || finishing && since(&mut still) >= drain {
                         self.shared.trouble(denied.as_deref());
                         return Fed::Ended;
                     }
@@ -457,17 +451,24 @@ impl Session {
     async fn look(&self, index: u64, count: u64) -> Vec<Look> {
         let limit = self.options.max_chunk;
         let mut looks = JoinSet::new();
-        for n in 0..count {
+        for (n, index) in (index..index + count).enumerate() {
             let client = self.client.clone();
             looks.spawn(async move {
-                let look = client.ask(index + n, move |store, key| store.get(key, limit));
+                let look = client.ask(index, move |store, key| store.get(key, limit));
                 (n, look.await)
             });
         }
         self.shared.gets.fetch_add(count, Relaxed);
-        let mut found = looks.join_all().await;
-        found.sort_by_key(|(n, _)| *n);
-        found.into_iter().map(|(_, look)| look).collect()
+        let mut found: Vec<Look> = (0..count).map(|_| Err(broke_off())).collect();
+        while let Some(done) = looks.join_next().await {
+            // A store that panics is one that fails: who waits must hear of it.
+            if let Ok((n, look)) = done
+                && let Some(place) = found.get_mut(n)
+            {
+                *place = look;
+            }
+        }
+        found
     }
 
     /// Waits until who reads has taken enough.
@@ -497,6 +498,14 @@ impl Session {
             let _ = timeout(time.min(self.options.drain / 10), settled).await;
         })
         .await;
+    }
+}
+
+/// What a store says that panics.
+fn broke_off() -> StoreError {
+    StoreError {
+        retry: Retry::Mended,
+        reason: "the store panicked".into(),
     }
 }
 
