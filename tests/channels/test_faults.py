@@ -112,7 +112,7 @@ def test_row(
         run_command(pipes, argv_for(case, case.before, tmp_path), instance=instance)
     stored = run_command(pipes, argv_for(case, case.argv, tmp_path), instance=instance)
     said = "\n".join((stored.failure(), *stored.logs(logging.WARNING)))
-    # A store that fails for a moment is worth a warning at once, by whatever reads it in Python.
+    # Of a store that fails for a moment the reader may have heard, or not.
     warnings = [warning for warning in stored.logs(logging.WARNING) if "tries again" not in warning]
     output = capfd.readouterr()
 
