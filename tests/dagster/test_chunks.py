@@ -338,6 +338,10 @@ def test_cleanup_removes_what_was_delivered_and_nothing_else(
     assert host(ends, external("ironpipe", kind, "3"), instance).success
     assert left() == before
 
+    failed = host(ends, external("ironpipe", kind, "3", "fail"), instance)
+    assert not failed.success and "out of luck" in failed.failure()
+    assert left() == before
+
     assert not host(ends, external("ironpipe", kind, "3", "exit"), instance).success
     assert len(left()) > len(before)
 

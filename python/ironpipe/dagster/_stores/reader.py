@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster
 from dagster_pipes import PipesBlobStoreMessageWriter, PipesParams
@@ -15,6 +15,9 @@ from .._policy import OnIncomplete, check_on_incomplete
 from .._readers.lanes import deliver_chunks
 from .._readers.threaded import PipesBlobStoreMessageReader
 from .objects import GuardedObjects, Objects, Store, chunk_store, token
+
+if TYPE_CHECKING:
+    from ironpipe import DeliveryReport
 
 STDIO_KEY = PipesBlobStoreMessageWriter.INCLUDE_STDIO_IN_MESSAGES_KEY
 
@@ -126,17 +129,21 @@ class ChunkMessageReader(PipesBlobStoreMessageReader, delivers=True):
                 store = guarded = GuardedObjects(store, delivery)
                 settle = guarded.settle
             tail = reader._tail(chunk_store(store), prefix)
-            with deliver_chunks(tail, delivery, settle) as messages:
+
+            def settle_and_remove(report: "DeliveryReport") -> None:
+                settle(report)
+                # Of what was not delivered the only copy may lie there.
+                if reader.cleanup and delivery.is_whole:
+                    try:
+                        reader.remove(params, report.chunks)
+                    except Exception as error:
+                        delivery.warn(f"could not remove its chunks: {error}")
+
+            with deliver_chunks(tail, delivery, settle_and_remove):
                 try:
                     yield params
                 finally:
                     logs.closed.set()
-            # Of what was not delivered the only copy may lie there.
-            if reader.cleanup and delivery.is_whole:
-                try:
-                    reader.remove(params, messages.report.chunks)
-                except Exception as error:
-                    delivery.warn(f"could not remove its chunks: {error}")
 
     def _tail(
         self, store: _ironpipe.ChunkStore, prefix: str
