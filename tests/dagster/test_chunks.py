@@ -150,8 +150,10 @@ def session_of(ends: tuple[Any, Any], body: Callable[[Any], None]) -> dg.AssetsD
         reader, injector = ends
         with ours.open_pipes_session(context, injector, reader) as session:
             body(session)
-        yield from session.get_results()
-        yield dg.AssetCheckResult(passed=True, check_name="c", asset_key="a")
+        results = list(session.get_results())
+        yield from results
+        if not any(isinstance(result, dg.AssetCheckResult) for result in results):
+            yield dg.AssetCheckResult(passed=True, check_name="c", asset_key="a")
 
     return asset_of(step)
 
@@ -354,8 +356,46 @@ def test_a_store_of_no_kind(instance: dg.DagsterInstance) -> None:
     stored = host(ends, ["true"], instance)
     assert not stored.success
     assert "ftp://host/p" in stored.failure()
-    with pytest.raises(ValueError, match="A directory has no options"):
-        ours.StoreMessageReader("/tmp/x", options={"region": "x"})
+    for make in (ours.StoreMessageReader, ours.StoreContextInjector):
+        with pytest.raises(ValueError, match="A directory has no options"):
+            make("/tmp/x", options={"region": "x"})
+        for url in ("s3://key:a-secret@bucket/p", "s3://bucket/p?key=a-secret"):
+            with pytest.raises(ValueError, match="no password and no query") as refused:
+                make(url)
+            assert "a-secret" not in str(refused.value)
+
+
+def test_options_stay_here_unless_they_are_to_travel(
+    s3: Any, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = os.environ["AWS_ENDPOINT_URL"]
+    options = {
+        "endpoint": address,
+        "allow_http": "true",
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "a-secret",
+    }
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    travelling = {"endpoint": address, "allow_http": "true"}
+    seen: list[Any] = []
+
+    def body(session: Any) -> None:
+        seen.extend([session.message_reader_params, session.context_injector_params])
+        environment = {**os.environ, **session.get_bootstrap_env_vars()}
+        environment["AWS_SECRET_ACCESS_KEY"] = "a-secret"
+        subprocess.run(external("ironpipe", "url", "3"), env=environment, check=True)
+
+    ends = tuple(
+        make(URL, options=options, external_options=travelling)
+        for make in (ours.StoreMessageReader, ours.StoreContextInjector)
+    )
+    stored = run(session_of(ends, body), instance=instance)
+    assert stored.success, stored.failure()
+    assert logs(stored) == ["log 0", "log 1", "log 2"]
+    assert [params["options"] for params in seen] == [travelling] * 2
+    with ours.StoreMessageReader(URL, options=options).get_params() as params:
+        assert "options" not in params
 
 
 def test_a_bucket_that_is_not_there(s3: Any, instance: dg.DagsterInstance) -> None:

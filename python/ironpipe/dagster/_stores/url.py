@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dagster import PipesLogReader
 from dagster_pipes import PipesParams
@@ -30,6 +31,13 @@ class _Location:
         self._is_url = "://" in store
         if not self._is_url and (options or external_options):
             raise ValueError("A directory has no options; a URL would be s3://, gs:// or az://.")
+        url = urlsplit(store)
+        if self._is_url and (url.password or url.query or url.fragment):
+            # Not shown here either.
+            raise ValueError(
+                "The URL of a store has no password and no query: they would travel to the external"
+                " process, and into logs. Settings for this side go into `options`."
+            )
         self._root = store.rstrip("/") or "/"
         self._options = dict(options or {})
         self._external_options = dict(external_options or {})
@@ -106,7 +114,7 @@ class StoreMessageReader(ChunkMessageReader, delivers=True):
             step.
 
     Raises:
-        ValueError: A directory was given options.
+        ValueError: A directory was given options, or the URL holds more than a place.
     """
 
     def __init__(
@@ -186,7 +194,7 @@ class StoreContextInjector(ObjectContextInjector):
         external_options: Settings for the external process, which travel to it.
 
     Raises:
-        ValueError: A directory was given options.
+        ValueError: A directory was given options, or the URL holds more than a place.
     """
 
     def __init__(
