@@ -41,8 +41,9 @@ const CHECK: &str = "report_asset_check";
 
 /// An open session, to be had from [`open_dagster_pipes`].
 ///
-/// It can be used from any thread. A message has been written when the call returns, and what
-/// Dagster would refuse is refused here, before anything is written.
+/// It can be used from any thread. A message has been written when the call returns (in chunks it is
+/// on its way then, and [`close`](PipesContext::close) waits for the last one), and what Dagster would
+/// refuse is refused here, before anything is written.
 ///
 /// Dropping it closes it; if that happens because of a panic, Dagster is told of the panic. In a
 /// process that Dagster did not launch every report does nothing and every accessor is an error.
