@@ -132,7 +132,7 @@ test-python: build ## the Python tests
 
 .PHONY: test-servers
 test-servers: build $(servers) ## what needs servers and a browser; installs those
-	$(BIN)/python -m pytest -q -m servers
+	$(BIN)/python -m pytest -q -m "servers and not soak"
 
 .PHONY: publish-check
 publish-check: $(dev_installed) ## whether the crates could be published as they are
@@ -179,7 +179,7 @@ losses: build ## what the official client loses and ours does not, row by row
 
 .PHONY: soak
 soak: build ## what takes long: millions of lines, gigabytes, twenty runs in a row
-	$(BIN)/python -m pytest -q -m soak --timeout=7200
+	$(BIN)/python -m pytest -q -m "soak and not servers" --timeout=7200
 
 # --- tidy ----------------------------------------------------------------------------------------
 

@@ -14,6 +14,9 @@ from ironpipe.dagster import PipesSubprocessClient
 
 pytestmark = pytest.mark.servers
 
+BY_URL = ["s3-seaweed", "gs", "az"]
+BY_SDK = ["boto3-seaweed", "gcs", "azure"]
+
 PROGRAM = """
 import importlib
 package = importlib.import_module({package!r})
@@ -58,10 +61,12 @@ def check(place: Place, package: str) -> None:
 
 # What the official parts import warns of much.
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("bucket", [*BY_URL, *BY_SDK], indirect=True)
 def test_our_writer(bucket: Place) -> None:
     check(bucket, "ironpipe")
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("by_sdk", BY_SDK, indirect=True)
 def test_the_official_writer(by_sdk: Place) -> None:
     check(by_sdk, "dagster_pipes")
