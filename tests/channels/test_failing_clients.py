@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -94,3 +95,15 @@ def test_what_is_mended_soon_after_closing_is_no_loss() -> None:
     channel.write_message(LOG)
     channel.close()
     assert client.left < 0
+
+
+def test_the_lack_of_credentials_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    # Where the machine would be asked; nobody is there.
+    nobody = {"region": "us-east-1", "metadata_endpoint": "http://127.0.0.1:9/169.254.169.254"}
+    store = ironpipe.ChunkStore.open("s3://bucket/prefix", nobody)
+    channel = ChunkMessageWriterChannel(store, patience=0.2)
+    channel.write_message(LOG)
+    with pytest.raises(OSError, match="no credentials in the options or the environment"):
+        channel.close()

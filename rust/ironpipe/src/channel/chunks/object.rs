@@ -309,11 +309,25 @@ fn cause_of(error: &object_store::Error, text: &str) -> String {
     let (_, what) = text.split_once(" - ").unwrap_or(("", text));
     let what = shorten(&without_queries(what));
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    match causes.last().map(|cause| shorten(&cause.to_string())) {
+    let what = match causes.last().map(|cause| shorten(&cause.to_string())) {
         Some(cause) if !what.contains(&cause) => format!("{what}: {}", without_queries(&cause)),
         _ => what,
+    };
+    match LENDERS.iter().any(|lender| text.contains(lender)) {
+        true => format!(
+            "there are no credentials in the options or the environment, and this machine lends \
+             none: {what}"
+        ),
+        false => what,
     }
 }
+
+/// Who lends credentials to the machines of a cloud, asked where nobody gave any.
+const LENDERS: [&str; 3] = [
+    "169.254.169.254",
+    "169.254.170.",
+    "metadata.google.internal",
+];
 
 /// The first words, on one line: a gateway may answer with a whole page.
 fn shorten(text: &str) -> String {
