@@ -125,8 +125,13 @@ class PipesBlobStoreMessageWriterChannel(ChunkMessageWriterChannel):
 
     def __init__(self, *, interval: float = 10):
         self._interval = interval
-        store = _ironpipe.ChunkStore.of(_Chunks(self), location=type(self).__name__)
+        store = _ironpipe.ChunkStore.of(_Chunks(self), location=self._place)
         super().__init__(store, interval=min(interval, _LONGEST_INTERVAL))
+
+    @property
+    def _place(self) -> str:
+        # Where chunks go, for people; asked while the channel is made.
+        return type(self).__name__
 
     def flush_messages(self) -> Sequence[PipesMessage]:
         """Return nothing: what is not uploaded yet stays with the thread that uploads."""
@@ -225,10 +230,15 @@ class _BucketChannel(PipesBlobStoreMessageWriterChannel):
     """What the channels to buckets have in common."""
 
     def __init__(self, client: Any, bucket: str, key_prefix: str | None, *, interval: float = 10):
-        super().__init__(interval=interval)
         self._client = client
         self._bucket = bucket
         self._key_prefix = key_prefix
+        super().__init__(interval=interval)
+
+    @property
+    def _place(self) -> str:
+        prefix = f"/{self._key_prefix}" if self._key_prefix else ""
+        return f"{type(self).__name__}: {self._bucket}{prefix}"
 
     def _key(self, index: int) -> str:
         return f"{self._key_prefix}/{index}.json" if self._key_prefix else f"{index}.json"

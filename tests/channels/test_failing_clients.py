@@ -77,6 +77,17 @@ def test_closing_does_not_wait_for_what_must_be_mended() -> None:
         assert all(pool.map(closed, HOPELESS.values()))
 
 
+def test_an_error_says_where_the_messages_were_to_go() -> None:
+    class Closed:
+        def put_object(self, **_: Any) -> None:
+            raise of_boto(403, "InvalidAccessKeyId")
+
+    channel = ironpipe.PipesS3MessageWriterChannel(Closed(), "a-bucket", "a-prefix")
+    channel.write_message(LOG)
+    with pytest.raises(OSError, match="InvalidAccessKeyId.*a-bucket/a-prefix"):
+        channel.close()
+
+
 def test_closing_waits_for_what_passes() -> None:
     def closed(error: Exception) -> bool:
         client = Client(error, 3)
