@@ -137,10 +137,10 @@ def test_sessions_take_no_thread_each(tmp_path: Path) -> None:
         """
 from contextlib import ExitStack
 
-# They close one after the other.
+# They close one after the other, a directory after a second at least.
 reader.drain_timeout = 0.02
 with ExitStack() as stack:
-    handlers = [Handler() for _ in range(200)]
+    handlers = [Handler() for _ in range(20)]
     params = [stack.enter_context(reader.read_messages(handler)) for handler in handlers]
     for each in params:
         put(each, 1, OPENED, LOGS[0])
