@@ -77,7 +77,9 @@ def test_close_while_another_thread_reads(path: Path, follow: Any) -> None:
 def test_an_interrupt_ends_a_wait(path: Path, wait: str) -> None:
     append(path, log(1))
     script = f"""
-import sys, ironpipe
+import signal, sys, ironpipe
+# Whoever runs the tests in the background of a shell has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 reader = ironpipe.tail_messages(sys.argv[1])
 reader.next()
 print("waiting", flush=True)
