@@ -210,13 +210,13 @@ class DirectoryMessageReader(ChunkMessageReader, delivers=True):
 class DirectoryContextInjector(ObjectContextInjector):
     """The base of injectors that put the context into a directory, a new one a session."""
 
+    @abstractmethod
     def directories(self) -> Directories:
         """The store."""
-        raise NotImplementedError
 
+    @abstractmethod
     def new_directory(self) -> str:
         """The path of a session's directory."""
-        raise NotImplementedError
 
     def place(self) -> tuple[Store, str, PipesParams]:
         """Where the context of one session goes: the store, the key, and the params for it."""

@@ -2,6 +2,7 @@
 
 import importlib
 import secrets
+from abc import abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -170,9 +171,9 @@ class ObjectContextInjector(dagster.PipesContextInjector):
     The object is removed when the session closes.
     """
 
+    @abstractmethod
     def place(self) -> tuple[Store, str, PipesParams]:
         """Where the context of one session goes: the store, the key, and the params for it."""
-        raise NotImplementedError
 
     def remove(self, store: Store, key: str) -> None:
         """Removes the context of one session.
@@ -222,9 +223,9 @@ class BucketContextInjector(ObjectContextInjector):
     client: Any
     key_prefix: str | None = None
 
+    @abstractmethod
     def objects(self) -> Objects:
         """The objects of the bucket."""
-        raise NotImplementedError
 
     def place(self) -> tuple[Store, str, PipesParams]:
         """Where the context of one session goes: the store, the key, and the params for it."""
