@@ -160,14 +160,24 @@ class PipesBlobStoreMessageWriterChannel(ChunkMessageWriterChannel):
         """
         return None
 
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connections; called in a forked child before its first upload.
+
+        On a connection that both of them use, one reads the answers to the other's requests.
+        """
+
 
 class _Chunks:
     """A channel's uploads as a store."""
 
     def __init__(self, channel: PipesBlobStoreMessageWriterChannel):
         self._channel = channel
+        self._process = os.getpid()
 
     def put(self, key: str, data: bytes) -> bool:
+        if self._process != (process := os.getpid()):
+            self._channel.after_fork_in_child()
+            self._process = process
         try:
             self._channel.upload_messages_chunk(StringIO(data.decode()), _index(key))
         except FileExistsError:
@@ -242,6 +252,10 @@ class _BucketChannel(PipesBlobStoreMessageWriterChannel):
 
     def _key(self, index: int) -> str:
         return f"{self._key_prefix}/{index}.json" if self._key_prefix else f"{index}.json"
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connections; the client opens others."""
+        self._client.close()
 
 
 class PipesS3MessageWriterChannel(_BucketChannel):
@@ -368,6 +382,13 @@ class PipesAzureBlobStorageMessageWriterChannel(_BucketChannel):
         """Return a chunk that is there."""
         with self._client.get_blob_client(self._bucket, self._key(index)) as blob:
             return blob.download_blob().readall()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connections; the client opens others."""
+        # A client that has been closed takes no more requests, but its session does.
+        session = getattr(self._client._pipeline._transport, "session", None)
+        if session is not None:
+            session.close()
 
 
 class PipesAzureBlobStorageMessageWriter(

@@ -85,3 +85,39 @@ with place.open() as pipes:
     report = reader.report
     assert arrived[:1] == ["0"]
     assert report.unclosed == 1 and not report.is_complete, str(report)
+
+
+def test_a_child_does_not_use_connections_of_its_parent(by_sdk: Place) -> None:
+    program = """
+import http.client
+ports = set()
+answer = http.client.HTTPConnection.getresponse
+def getresponse(connection):
+    ports.add(connection.sock.getsockname()[1])
+    return answer(connection)
+http.client.HTTPConnection.getresponse = getresponse
+
+pipes = place.open()
+pipes.log.info("before")
+# When it has arrived, its connection waits for the next one.
+reader = place.reader()
+while not logs([reader.next(timeout=60)]):
+    pass
+child = os.fork()
+if not child:
+    ports.clear()
+pipes.log.info("after")
+pipes.close()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+print(*ports, flush=True)
+os._exit(0)
+"""
+    done = subprocess.run(
+        by_sdk.command(program), capture_output=True, text=True, timeout=120, check=True
+    )
+    child, parent = (set(line.split()) for line in done.stdout.splitlines())
+    assert child and parent and not child & parent
+    reader = by_sdk.reader()
+    assert logs(finished(reader)) == ["before", "after", "after"]
+    assert reader.report.is_complete
