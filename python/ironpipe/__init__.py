@@ -24,6 +24,21 @@ Importing this package loads nothing but itself: every name is loaded when it is
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ironpipe._bucket_writers import (
+        PipesAzureBlobStorageMessageWriter,
+        PipesAzureBlobStorageMessageWriterChannel,
+        PipesGCSMessageWriter,
+        PipesGCSMessageWriterChannel,
+        PipesS3MessageWriter,
+        PipesS3MessageWriterChannel,
+    )
+    from ironpipe._channels import (
+        PipesBufferedStreamMessageWriterChannel,
+        PipesFileMessageWriterChannel,
+        PipesMessageWriter,
+        PipesMessageWriterChannel,
+        PipesStreamMessageWriterChannel,
+    )
     from ironpipe._chunk_loaders import (
         PipesAzureBlobStorageContextLoader,
         PipesDbfsContextLoader,
@@ -33,16 +48,10 @@ if TYPE_CHECKING:
     )
     from ironpipe._chunk_writers import (
         ChunkMessageWriterChannel,
-        PipesAzureBlobStorageMessageWriter,
-        PipesAzureBlobStorageMessageWriterChannel,
         PipesBlobStoreMessageWriter,
         PipesBlobStoreMessageWriterChannel,
         PipesBufferedFilesystemMessageWriterChannel,
         PipesDbfsMessageWriter,
-        PipesGCSMessageWriter,
-        PipesGCSMessageWriterChannel,
-        PipesS3MessageWriter,
-        PipesS3MessageWriterChannel,
         PipesUnityCatalogVolumesMessageWriter,
     )
     from ironpipe._context import PipesContext, open_dagster_pipes
@@ -135,14 +144,7 @@ if TYPE_CHECKING:
         T_LogChannel,
         T_MessageChannel,
     )
-    from ironpipe._writers import (
-        PipesBufferedStreamMessageWriterChannel,
-        PipesDefaultMessageWriter,
-        PipesFileMessageWriterChannel,
-        PipesMessageWriter,
-        PipesMessageWriterChannel,
-        PipesStreamMessageWriterChannel,
-    )
+    from ironpipe._writers import PipesDefaultMessageWriter
 
 __all__ = [
     "DAGSTER_PIPES_CLI_PARSER",
@@ -251,6 +253,21 @@ __all__ = [
 
 # The module that each name is loaded from when it is first used (PEP 562).
 _HOMES = {
+    "_bucket_writers": (
+        "PipesAzureBlobStorageMessageWriter",
+        "PipesAzureBlobStorageMessageWriterChannel",
+        "PipesGCSMessageWriter",
+        "PipesGCSMessageWriterChannel",
+        "PipesS3MessageWriter",
+        "PipesS3MessageWriterChannel",
+    ),
+    "_channels": (
+        "PipesBufferedStreamMessageWriterChannel",
+        "PipesFileMessageWriterChannel",
+        "PipesMessageWriter",
+        "PipesMessageWriterChannel",
+        "PipesStreamMessageWriterChannel",
+    ),
     "_chunk_loaders": (
         "PipesAzureBlobStorageContextLoader",
         "PipesDbfsContextLoader",
@@ -260,16 +277,10 @@ _HOMES = {
     ),
     "_chunk_writers": (
         "ChunkMessageWriterChannel",
-        "PipesAzureBlobStorageMessageWriter",
-        "PipesAzureBlobStorageMessageWriterChannel",
         "PipesBlobStoreMessageWriter",
         "PipesBlobStoreMessageWriterChannel",
         "PipesBufferedFilesystemMessageWriterChannel",
         "PipesDbfsMessageWriter",
-        "PipesGCSMessageWriter",
-        "PipesGCSMessageWriterChannel",
-        "PipesS3MessageWriter",
-        "PipesS3MessageWriterChannel",
         "PipesUnityCatalogVolumesMessageWriter",
     ),
     "_context": ("PipesContext", "open_dagster_pipes"),
@@ -356,14 +367,7 @@ _HOMES = {
         "T_LogChannel",
         "T_MessageChannel",
     ),
-    "_writers": (
-        "PipesBufferedStreamMessageWriterChannel",
-        "PipesDefaultMessageWriter",
-        "PipesFileMessageWriterChannel",
-        "PipesMessageWriter",
-        "PipesMessageWriterChannel",
-        "PipesStreamMessageWriterChannel",
-    ),
+    "_writers": ("PipesDefaultMessageWriter",),
 }
 
 

@@ -11,8 +11,8 @@ from _thread import RLock, allocate_lock
 from contextlib import ExitStack
 
 from ironpipe import _ironpipe
+from ironpipe._channels import captures, engine_channel
 from ironpipe._errors import DagsterPipesWarning
-from ironpipe._writers import captures, engine_channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

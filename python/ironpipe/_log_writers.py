@@ -20,10 +20,10 @@ from traceback import format_exception
 from types import GenericAlias
 
 from ironpipe import _ironpipe
+from ironpipe._channels import engine_channel
 from ironpipe._checks import env_param
 from ironpipe._protocol import make_message
 from ironpipe._stdio import captured, ending, flush_all
-from ironpipe._writers import engine_channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from threading import Event
     from typing import Any, Generic, Literal, TypeVar
 
+    from ironpipe._channels import PipesMessageWriterChannel
     from ironpipe._types import PipesExtras, PipesLogWriterOpenedData, PipesParams
-    from ironpipe._writers import PipesMessageWriterChannel
 
     T_LogChannel = TypeVar("T_LogChannel", covariant=True)
 

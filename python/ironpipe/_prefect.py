@@ -6,10 +6,10 @@ import logging
 from contextlib import contextmanager
 
 from ironpipe import _ironpipe
+from ironpipe._channels import PipesMessageWriter, PipesMessageWriterChannel
 from ironpipe._checks import env_param, optional_env_param
 from ironpipe._errors import DagsterPipesError
 from ironpipe._protocol import make_message
-from ironpipe._writers import PipesMessageWriter, PipesMessageWriterChannel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager, suppress
 
-from ironpipe._writers import captures
+from ironpipe._channels import captures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
