@@ -60,6 +60,10 @@ def check(check_name: str = "c", **params: object) -> bytes:
 
 OPENED = line("opened", {"extras": {}})
 CLOSED = line("closed", {})
+# A second process on the same file, from its beginning to its end.
+ANOTHER = line("opened", {}, __ironpipe=["another", 1, 0]) + line(
+    "closed", {}, __ironpipe=["another", 2, 0]
+)
 BEFORE = OPENED + b"".join(log(f"good {i}") for i in range(5))
 AFTER = b"".join(log(f"good {i}") for i in range(5, 10))
 NUMBERED = [
@@ -207,6 +211,7 @@ MODES: dict[str, list[Step]] = {
             },
         ),
     ],
+    "another-closes-first": among_good([ANOTHER]),
     "stdio-closed": among_good([close_stdio]),
     "child-holds-the-pipe": among_good([leave_a_child]),
     "stdout-with-output": among_good([OUTPUT.encode()]),
@@ -255,6 +260,7 @@ MODES: dict[str, list[Step]] = {
     # Silent.
     "no-opened": [BEFORE.removeprefix(OPENED), AFTER],
     "no-closed": [BEFORE, AFTER],
+    "no-closed-but-of-another": [*NUMBERED[:5], ANOTHER, *NUMBERED[5:-1]],
     "silent": [],
     "message-after-closed": [BEFORE, AFTER, CLOSED, log("one thing more")],
     "closed-twice": [BEFORE, AFTER, CLOSED, CLOSED],

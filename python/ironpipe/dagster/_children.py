@@ -1,15 +1,19 @@
 """One of several writers of a session: what its reader hands its messages to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import dagster
 from dagster._utils.error import ExceptionInfo
+from dagster_pipes import PipesOpenedData
 
+from ._closings import Closings
 from ._compat import OfficialChildHandler
-from ._handler import find_handler
+from ._handler import find_handler, taker_of
 from ._intake import Intake, Taker, wire
 from ._ledger import Ledger, Writer
+from ._types import EngineMessage
 
 
 class ChildHandler(Taker):
@@ -38,7 +42,12 @@ class ChildHandler(Taker):
         self.account = ledger
         """Where losses go; None where each reader settles by itself."""
         self._ledger = ledger or Ledger()
-        self._inner: Callable[[Any], None] = getattr(handler, "take", handler.handle_message)
+        self.closings = Closings()
+        """Which of those that report through its reader have closed."""
+        ours = find_handler(handler)
+        self._hand_on = (
+            taker_of(handler) if ours is None else partial(ours.take, closings=self.closings)
+        )
         self.intake = Intake(self._take_all, self._ledger)
         self.source = str(writer) if writer else None
         """What names it in a report; None for the reader's own name."""
@@ -60,20 +69,21 @@ class ChildHandler(Taker):
         """Whether this writer has closed."""
         return self._writer.closed > 0
 
-    def take(self, message: Mapping[str, Any]) -> None:
+    def take(self, message: EngineMessage) -> None:
         """Handles a message that the engine has decoded.
 
         Args:
-            message: The message as it stands on the wire.
+            message: The message.
         """
-        method = message["method"]
-        if method == "opened":
+        if message.method == "opened":
             self._writer.opened += 1
-        elif method == "closed":
+        elif message.method == "closed":
             self._writer.closed += 1
-        self._inner(message)
-        if method == "opened":
-            self._message_reader.on_opened(message["params"] or {"extras": {}})
+        self._hand_on(message)
+        if message.method == "opened":
+            self._message_reader.on_opened(
+                cast("PipesOpenedData", message.params or {"extras": {}})
+            )
 
     def report_pipes_framework_exception(self, origin: str, exc_info: ExceptionInfo) -> None:
         """Called by a reader whose thread dies.
@@ -90,11 +100,13 @@ class ChildHandler(Taker):
 
     def _take_all(self, messages: Sequence[Any]) -> None:
         for message in messages:
-            decoded = wire(message)
-            try:
-                self.take(decoded)
-            except Exception as error:
-                self._ledger.refuse(decoded, error)
+            self._take_or_refuse(message)
+
+    def _take_or_refuse(self, message: EngineMessage) -> None:
+        try:
+            self.take(message)
+        except Exception as error:
+            self._ledger.refuse(wire(message), error)
 
 
 def as_child(handler: dagster.PipesMessageHandler) -> dagster.PipesMessageHandler:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import dagster
 from dagster._utils.error import ExceptionInfo
@@ -16,37 +16,16 @@ import ironpipe
 
 from ._bulk import BulkLogs
 from ._children import as_child
-from ._handler import find_handler
+from ._closings import Closings
+from ._handler import find_handler, taker_of
 from ._intake import wire
 from ._ledger import Ledger
 from ._policy import OnIncomplete, resolve_on_incomplete
 from ._settle import settle
+from ._types import EngineMessage
 
 if TYPE_CHECKING:
     from ironpipe import DeliveryReport
-
-
-class EngineMessage(Protocol):
-    """A message as the engine's readers make it."""
-
-    @property
-    def method(self) -> str:
-        """Its method on the wire."""
-        ...
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Its params."""
-        ...
-
-    @property
-    def sent_at(self) -> float | None:
-        """The writer's clock when it was sent, in seconds since the Unix epoch."""
-        ...
-
-
-AnyMessage: TypeAlias = EngineMessage | Mapping[str, Any]
-"""A message of the engine's, or one as it stands on the wire, decoded."""
 
 
 class Delivery:
@@ -71,8 +50,9 @@ class Delivery:
         handler = as_child(handler)
         self._name: str = getattr(handler, "source", None) or type(reader).__name__
         self._handler = handler
-        self._handle: Callable[[Any], None] = getattr(handler, "take", handler.handle_message)
+        self._take = taker_of(handler)
         self._ours = find_handler(handler)
+        self._closings: Closings = getattr(handler, "closings", None) or Closings()
         account: Ledger | None = (
             self._ours.ledger if self._ours else getattr(handler, "account", None)
         )
@@ -112,7 +92,7 @@ class Delivery:
         """What takes log messages in bulk."""
         return None if self._ours is None else self._ours.logs
 
-    def deliver(self, messages: Iterable[AnyMessage]) -> None:
+    def deliver(self, messages: Iterable[EngineMessage]) -> None:
         """Hands messages over, in order. A message that the handler refuses stops no other.
 
         Called from one thread, that which reads. What ``messages`` itself raises passes through.
@@ -120,7 +100,6 @@ class Delivery:
         Args:
             messages: Some of them, or an iterator that waits for the next one.
         """
-        handler = self._handler
         shortcuts: Mapping[type, Callable[[Any], None]] = (
             {} if self._ours is None else self._ours.shortcuts
         )
@@ -129,12 +108,12 @@ class Delivery:
                 return
             try:
                 shortcut = shortcuts.get(type(message))
-                if shortcut is None or handler.received_closed_message:
-                    self._handle(_wire(message))
+                if shortcut is None or self._closings.any:
+                    self._take(message)
                 else:
                     shortcut(message)
             except Exception as error:
-                self._ledger.refuse(_wire(message), error)
+                self._ledger.refuse(wire(message), error)
 
     def flush(self) -> None:
         """Stores what was handed over and is still pending.
@@ -209,10 +188,6 @@ class Delivery:
             )
 
 
-def _wire(message: AnyMessage) -> Mapping[str, Any]:
-    return message if isinstance(message, Mapping) else wire(message)
-
-
 @contextmanager
 def follow(
     reader: dagster.PipesMessageReader,
@@ -236,7 +211,7 @@ def follow(
     with Delivery(reader, handler, on_incomplete) as delivery:
         messages = ironpipe.tail_messages(path, until_closed=False, max_line=max_line)
 
-        def arriving() -> Generator[AnyMessage, None, None]:
+        def arriving() -> Generator[EngineMessage, None, None]:
             while (message := messages.next(delivery.patience)) is not None:
                 yield message
                 yield from iter(partial(messages.next, 0), None)

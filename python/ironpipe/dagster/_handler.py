@@ -19,18 +19,19 @@ from dagster import (
 )
 from dagster._core.errors import DagsterPipesExecutionError
 from dagster._utils.error import ExceptionInfo
-from dagster_pipes import PipesExtras, PipesMessage, PipesParams
+from dagster_pipes import PipesExtras, PipesMessage, PipesOpenedData, PipesParams
 
 import ironpipe
 
 from ._bulk import BulkLogs, bulk_logs
+from ._closings import Closings
 from ._errors import is_interruption
 from ._events import step_context_of
 from ._intake import Intake, wire
 from ._ledger import Ledger
 from ._partial import HandedOut
 from ._results import materialize_result
-from ._types import Context, Result, StreamSink
+from ._types import Context, EngineMessage, Result, StreamSink
 
 
 class PipesMessageHandler(dagster.PipesMessageHandler):
@@ -53,19 +54,17 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         self._ledger = Ledger()
         self.intake = Intake(self._take_all, self._ledger)
         self._logs: BulkLogs | None = None
-        # The methods that come in numbers, found faster than the official handler does.
-        self._reports: dict[str, Callable[..., None]] = {
-            "log": self._handle_log,
-            "log_external_stream": self._handle_log_external_stream,
-            "report_asset_check": self._handle_report_asset_check,
-            "report_asset_materialization": self._handle_report_asset_materialization,
-            "report_custom_message": self._handle_extra_message,
-        }
-        self._shortcuts: dict[type, Callable[[Any], None]] = {
+        self.closings = Closings()
+        """Which writers have closed; in a composite session each reader has its own."""
+        self.shortcuts: Mapping[type, Callable[[Any], None]] = {
             ironpipe.Log: self._take_log,
             ironpipe.CustomMessage: self._take_custom_message,
             ironpipe.AssetMaterialization: self._take_materialization,
         }
+        """What takes a message of a class that comes in numbers, while no writer has closed.
+
+        What it raises is for the ledger.
+        """
         self.stream_sink: StreamSink | None = None
         """Takes the stream of the process that carries the messages, where one does."""
         # How many results were handed out while the session was open.
@@ -117,15 +116,6 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         """What takes log messages while the reader reads; None where they go one by one."""
         return self._logs
 
-    @property
-    def shortcuts(self) -> Mapping[type, Callable[[Any], None]]:
-        """What takes a message of a class that comes in numbers, as the engine made it.
-
-        What it raises is for the ledger. Until a writer has closed: of what comes then the handler
-        has something to say.
-        """
-        return self._shortcuts
-
     def handle_message(self, message: PipesMessage) -> None:
         """Handles one message of a reader that is not ours. Raises nothing.
 
@@ -147,33 +137,36 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
 
     def _take_all(self, messages: Sequence[Any]) -> None:
         for message in messages:
-            if type(message) is ironpipe.Log and not self.received_closed_message:
-                try:
-                    self._take_log(message)
-                except Exception as error:
-                    self._ledger.refuse(wire(message), error)
-            else:
-                self.take(wire(message))
+            self.take(message)
         if self._logs is not None:
             self._logs.flush_in_time()
 
-    def take(self, message: Mapping[str, Any]) -> None:
+    def take(self, message: EngineMessage, closings: Closings | None = None) -> None:
         """Handles one message that the engine has decoded. A refusal goes into the ledger.
 
         Args:
-            message: The message as it stands on the wire.
+            message: The message.
+            closings: Which writers have closed of the reader that it comes from, where the session
+                has several.
         """
         try:
-            method = message["method"]
-            handle = self._reports.get(method)
-            # The official client's captured output ends after its `closed`; the official handler
-            # would warn of each piece.
-            if handle is None or (self.received_closed_message and method != "log_external_stream"):
-                super().handle_message(cast("PipesMessage", message))
+            if (closings or self.closings).is_late(message):
+                self._context.log.warning(
+                    f"[pipes] unexpected message received after closed: `{wire(message)}`"
+                )
+            shortcut = self.shortcuts.get(type(message))
+            if shortcut is not None:
+                shortcut(message)
+            elif message.method == "opened":
+                self._handle_opened(cast("PipesOpenedData", message.params))
+            elif message.method == "closed":
+                self._handle_closed(message.params)
+            elif message.method == "report_asset_check":
+                self._handle_report_asset_check(**message.params)
             else:
-                handle(**(message["params"] or {}))
+                self._handle_log_external_stream(**message.params)
         except Exception as error:
-            self._ledger.refuse(message, error)
+            self._ledger.refuse(wire(message), error)
 
     def _take_log(self, message: ironpipe.Log) -> None:
         if self._logs is None:
@@ -329,6 +322,16 @@ def _check_names(assets_def: AssetsDefinition) -> Mapping[AssetKey, AbstractSet[
     for spec in assets_def.node_check_specs_by_output_name.values():
         names.setdefault(spec.asset_key, set()).add(spec.name)
     return names
+
+
+def taker_of(handler: dagster.PipesMessageHandler) -> Callable[[EngineMessage], None]:
+    """What takes a message that the engine has decoded, for a handler.
+
+    Args:
+        handler: Ours, or one that knows the wire alone.
+    """
+    take = getattr(handler, "take", None)
+    return take or (lambda message: handler.handle_message(cast("PipesMessage", wire(message))))
 
 
 def find_handler(handler: object) -> PipesMessageHandler | None:

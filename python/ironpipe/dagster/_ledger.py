@@ -5,9 +5,9 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ._words import count, shorten
+from ._words import count, enumerate_names, shorten
 
 if TYPE_CHECKING:
     from ironpipe import DeliveryReport
@@ -31,6 +31,18 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.method} {self.head}: {self.reason}"
+
+
+class Silence(NamedTuple):
+    """A message that each writer sends, and that did not come."""
+
+    missing: Literal["opened", "closed"]
+    whose: str = ""
+    debug_text: str = ""
+    """What the reader has to say where no messages come."""
+
+    def __str__(self) -> str:
+        return f"no {self.missing} message" + (f" from {self.whose}" if self.whose else "")
 
 
 @dataclass
@@ -57,13 +69,11 @@ class Writer:
         return f"writer {self.place} of {self.of} ({self.reader})"
 
     @property
-    def silence(self) -> str | None:
+    def silence(self) -> Silence | None:
         """What did not come of it; None if all is well."""
-        if not self.opened:
-            return f"no opened message from {self}"
-        if not self.closed:
-            return f"no closed message from {self}"
-        return None
+        if self.opened and self.closed:
+            return None
+        return Silence("closed" if self.opened else "opened", str(self), self.debug_text)
 
 
 @dataclass(frozen=True)
@@ -95,12 +105,9 @@ class Ledger:
         self._refused_count = 0
         self._failures: list[str] = []
         self._unclosed: list[str] = []
+        # By reader, the writers that opened and did not close where nothing was held back.
+        self._still_open: dict[str, list[str]] = {}
         self._writers: tuple[Writer, ...] = ()
-
-    @property
-    def writers(self) -> Sequence[Writer]:
-        """The external processes of a composite session; else empty."""
-        return self._writers
 
     def expect(self, writers: Sequence[Writer]) -> None:
         """Says which external processes report into this session.
@@ -125,6 +132,10 @@ class Ledger:
             if buffered and (silent or report.closed < report.opened):
                 named = f" ({', '.join(silent)})" if silent else ""
                 self._unclosed.append(f"{reader}{named}")
+            elif not report.unclosed:
+                # A forked child opens nothing, and has nothing to close.
+                still_open = [w.writer for w in report.writers if w.opened and not w.closed]
+                self._still_open.setdefault(reader, []).extend(still_open)
 
     def refuse(self, message: Mapping[str, Any], reason: BaseException) -> None:
         """Enters a message that the handler did not take.
@@ -161,25 +172,36 @@ class Ledger:
         with self._lock:
             return self._losses([report for _, report in self._reports])
 
+    def silences(self, *, opened: bool, closed: bool) -> Sequence[Silence]:
+        """What did not come, although every writer sends it.
+
+        Args:
+            opened: Whether any writer said ``opened``.
+            closed: Whether any writer said ``closed``.
+        """
+        if not self._writers and not (opened and closed):
+            return [Silence("closed" if opened else "opened")]
+        silences = [writer.silence for writer in self._writers if writer.silence]
+        named = {silence.whose for silence in silences}
+        for reader, writers in self._still_open.items():
+            if writers and reader not in named:
+                # The `closed` of another writer is not theirs.
+                whose = f"{enumerate_names('writer', writers)} ({reader})"
+                silences.append(Silence("closed", whose))
+        return silences
+
     def outcome(self, *, opened: bool, closed: bool) -> Outcome:
         """The verdict, once nothing more can arrive.
 
         Args:
             opened: Whether any writer said ``opened``.
-            closed: Whether every writer said ``closed``.
+            closed: Whether any writer said ``closed``.
         """
         with self._lock:
             reports = tuple(report for _, report in self._reports)
             losses = self._losses(reports)
             repairs = _repairs(reports)
-            silences: tuple[str, ...] = ()
-            if self._writers:
-                named = (writer.silence for writer in self._writers)
-                silences = tuple(silence for silence in named if silence)
-            elif not opened:
-                silences = ("no opened message",)
-            elif not closed:
-                silences = ("no closed message",)
+            silences = tuple(map(str, self.silences(opened=opened, closed=closed)))
             return Outcome(
                 losses=losses,
                 repairs=repairs,

@@ -16,6 +16,7 @@ from dagster_pipes import PipesExtras
 
 from ._errors import is_interruption
 from ._handler import PipesMessageHandler
+from ._ledger import Silence
 from ._partial import store_partial_results
 from ._policy import OnIncomplete, check_on_incomplete, resolve_on_incomplete
 from ._settle import never_masking, settle
@@ -173,33 +174,26 @@ def _warn_of_silence(
     message_reader: dagster.PipesMessageReader,
     handler: PipesMessageHandler,
 ) -> None:
-    """The official warnings, with their official texts; in a composite session one a writer."""
-
-    def warn_of_no_messages(name: str, debug_text: str) -> None:
-        context.log.warning(
-            "[pipes] did not receive any messages from external process. Check stdout / stderr"
-            " logs from the external process if possible.\n"
-            f"{type(context_injector).__name__}: {context_injector.no_messages_debug_text()}\n"
-            f"{name}: {debug_text}\n"
-        )
-
-    def warn_of_no_closed(whose: str = "") -> None:
-        context.log.warning(
-            "[pipes] did not receive closed message from external process. Buffered messages"
-            " may have been discarded without being delivered. Use `open_dagster_pipes` as a"
-            " context manager (a with block) to ensure that cleanup is successfully completed."
-            " If that is not possible, manually call `PipesContext.close()` before process"
-            f" exit.{whose}"
-        )
-
-    reader = type(message_reader).__name__
+    """The official warnings, with their official texts; of several writers one each."""
+    silences = handler.ledger.silences(
+        opened=handler.received_opened_message, closed=handler.received_closed_message
+    )
     if not handler.received_opened_message:
-        warn_of_no_messages(reader, message_reader.no_messages_debug_text())
-    elif handler.ledger.writers:
-        for writer in handler.ledger.writers:
-            if not writer.opened:
-                warn_of_no_messages(str(writer), writer.debug_text)
-            elif not writer.closed:
-                warn_of_no_closed(f"\nThis is {writer}.")
-    elif not handler.received_closed_message:
-        warn_of_no_closed()
+        reader = type(message_reader).__name__
+        silences = [Silence("opened", reader, message_reader.no_messages_debug_text())]
+    for silence in silences:
+        if silence.missing == "opened":
+            context.log.warning(
+                "[pipes] did not receive any messages from external process. Check stdout / stderr"
+                " logs from the external process if possible.\n"
+                f"{type(context_injector).__name__}: {context_injector.no_messages_debug_text()}\n"
+                f"{silence.whose}: {silence.debug_text}\n"
+            )
+        else:
+            context.log.warning(
+                "[pipes] did not receive closed message from external process. Buffered messages"
+                " may have been discarded without being delivered. Use `open_dagster_pipes` as a"
+                " context manager (a with block) to ensure that cleanup is successfully completed."
+                " If that is not possible, manually call `PipesContext.close()` before process"
+                " exit." + (f"\nThis is {silence.whose}." if silence.whose else "")
+            )

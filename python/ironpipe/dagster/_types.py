@@ -21,6 +21,31 @@ AnyContext: TypeAlias = Context | AssetCheckExecutionContext
 Result: TypeAlias = MaterializeResult[Any] | AssetCheckResult
 """What an external process reports: Dagster's ``PipesExecutionResult``."""
 
+
+class EngineMessage(Protocol):
+    """A message as the engine's readers make it."""
+
+    @property
+    def method(self) -> str:
+        """Its method on the wire."""
+        ...
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Its params."""
+        ...
+
+    @property
+    def writer(self) -> str | None:
+        """The writer that sent it; None where it does not number its messages."""
+        ...
+
+    @property
+    def sent_at(self) -> float | None:
+        """The writer's clock when it was sent, in seconds since the Unix epoch."""
+        ...
+
+
 StreamName: TypeAlias = Literal["stdout", "stderr"]
 
 

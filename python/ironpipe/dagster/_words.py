@@ -1,11 +1,20 @@
 """How counts and exits are put into words."""
 
 import signal
+from collections.abc import Sequence
 
 
 def count(number: int, noun: str) -> str:
     """``1 message``, ``2 messages``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def enumerate_names(noun: str, names: Sequence[str]) -> str:
+    """``writer a``, ``writers a, b``, ``writers a, b, c and 7 more``."""
+    shown, more = ", ".join(names[:3]), len(names) - 3
+    return f"{noun}{'' if len(names) == 1 else 's'} {shown}" + (
+        f" and {more:,} more" if more > 0 else ""
+    )
 
 
 def shorten(text: str, limit: int = 200) -> str:

@@ -123,6 +123,6 @@ class _SessionReaders(dagster.PipesMessageReader):
 
 def _name_the_silent(handler: dagster.PipesMessageHandler, writers: Sequence[Writer]) -> None:
     """An official session warns that somebody is missing, and not who."""
-    silent = [writer.silence for writer in writers if writer.silence]
+    silent = [str(writer.silence) for writer in writers if writer.silence]
     if silent:
         handler._context.log.warning(f"[ironpipe] {'; '.join(silent)}.")
