@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import pty
 import signal
 import subprocess
@@ -12,9 +13,17 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster import DagsterEventType
+from dagster._utils.error import SerializableErrorInfo
 
-from dagster_harness import PROCESSES, asset_of, command, run, run_command
-from ironpipe.dagster import PipesSubprocessClient, ProcessFailedError
+from dagster_harness import PROCESSES, Stored, asset_of, command, run, run_command
+from ironpipe.dagster import (
+    PipesSubprocessClient,
+    PipesTempFileContextInjector,
+    PipesTempFileMessageReader,
+    ProcessFailedError,
+    open_pipes_session,
+)
 
 
 def python(code: str) -> list[str]:
@@ -115,6 +124,88 @@ def test_a_signal_is_named(instance: dg.DagsterInstance) -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
     stored = run_command(PipesSubprocessClient(), python(code), instance=instance)
     assert "failed with code -15: killed by SIGTERM" in stored.failure()
+
+
+# --- the exception it closed with ---
+
+HUGE_EXCEPTION = """
+import sys
+from ironpipe import open_dagster_pipes
+exception = None
+for link in range(60):
+    exception = {
+        "message": f"link {link} " + "x" * 100_000, "stack": ["frame " + "y" * 10_000] * 50,
+        "name": None, "cause": exception, "context": exception if link < 5 else None,
+    }
+open_dagster_pipes().close(exception)
+sys.exit(1)
+"""
+
+
+def causes(stored: Stored) -> list[SerializableErrorInfo]:
+    """What the step failed of, and what that was caused by."""
+    (event,) = stored.events(DagsterEventType.STEP_FAILURE)
+    error, found = event.step_failure_data.error, []
+    while error is not None:
+        found.append(error)
+        error = error.cause or error.context
+    return found
+
+
+@pytest.mark.parametrize("library", ["ironpipe", "dagster_pipes"])
+def test_the_exception_it_closed_with_is_in_the_error(
+    library: str, instance: dg.DagsterInstance
+) -> None:
+    stored = run_command(
+        PipesSubprocessClient(), command("failing.py", library, "chained"), instance=instance
+    )
+    _, failed, external, cause = causes(stored)
+    assert failed.cls_name == "ProcessFailedError"
+    assert "failed with code 1\n\nIt closed with RuntimeError: the é\nend\n" in failed.message
+    assert "caused by KeyError: 'the cause'" in failed.message
+    assert external.cls_name == cause.cls_name == "ExternalError"
+    assert "ExternalError: RuntimeError: the é\nend\n\nIts stack:\n" in external.message
+    assert "in fail\n    raise RuntimeError" in external.message
+    assert "ExternalError: KeyError: 'the cause'\n\nIts stack:\n" in cause.message
+
+
+def test_a_huge_exception_does_not_make_a_huge_error(instance: dg.DagsterInstance) -> None:
+    stored = run_command(PipesSubprocessClient(), python(HUGE_EXCEPTION), instance=instance)
+    assert "It closed with link 59 xxx" in stored.failure()
+    assert "caused by link 58 xxx" in stored.failure()
+    assert len(stored.failure()) < 100_000
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_an_error_of_ones_own_is_told_of_it_too(instance: dg.DagsterInstance) -> None:
+    def body(context: dg.AssetExecutionContext) -> None:
+        injector, reader = PipesTempFileContextInjector(), PipesTempFileMessageReader()
+        with open_pipes_session(context, injector, reader) as session:
+            env = {**os.environ, **session.get_bootstrap_env_vars()}
+            subprocess.run(command("failing.py", "ironpipe", "chained"), env=env, check=True)
+
+    stored = run(asset_of(body), instance=instance)
+    assert "CalledProcessError" in stored.failure()
+    assert "[ironpipe] the external process closed with RuntimeError: the é" in stored.failure()
+
+
+def test_the_error_survives_pickling(instance: dg.DagsterInstance) -> None:
+    caught: list[ProcessFailedError] = []
+
+    def body(context: dg.AssetExecutionContext) -> None:
+        try:
+            PipesSubprocessClient().run(
+                context=context, command=command("failing.py", "ironpipe", "chained")
+            )
+        except ProcessFailedError as error:
+            caught.append(error)
+            raise
+
+    run(asset_of(body), instance=instance)
+    (error,) = caught
+    assert error.exception is error.__cause__
+    error.reports = ()
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 # --- bootstrap values ----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from dagster import (
 )
 from dagster._core.pipes.context import PipesLaunchedData
 
-from ._errors import MessagesLostError, ProcessFailedError
+from ._errors import ExternalError, MessagesLostError, ProcessFailedError
 from ._handler import PipesMessageHandler
 from ._injectors import (
     PipesEnvContextInjector,
@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from ._stores.s3 import PipesS3MessageReader as PipesS3MessageReader
 
 __all__ = [
+    "ExternalError",
     "MessagesLostError",
     "OnIncomplete",
     "PipesBlobStoreMessageReader",

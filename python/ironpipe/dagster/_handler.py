@@ -25,7 +25,7 @@ import ironpipe
 
 from ._bulk import BulkLogs, bulk_logs
 from ._closings import Closings
-from ._errors import is_interruption
+from ._errors import ExternalError, is_interruption
 from ._events import step_context_of
 from ._intake import Intake, wire
 from ._ledger import Ledger
@@ -65,6 +65,8 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
 
         What it raises is for the ledger.
         """
+        self.exception: ExternalError | None = None
+        """What the external process closed with, if that was an exception."""
         self.stream_sink: StreamSink | None = None
         """Takes the stream of the process that carries the messages, where one does."""
         # How many results were handed out while the session was open.
@@ -233,13 +235,16 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
         return self.get_reported_results()[self._taken :]
 
     def _handle_closed(self, params: Mapping[str, Any] | None) -> None:
-        if step_context_of(self._context) is None and params and params.get("exception"):
-            # Direct invocation: there is no event log for the exception to go to.
-            self._context.log.error(
-                "[pipes] external process pipes closed with exception:"
-                f" {params['exception']['message']}"
-            )
-            params = None
+        if params and params.get("exception"):
+            # Of several writers the main one is the last to close.
+            self.exception = ExternalError(params["exception"])
+            if step_context_of(self._context) is None:
+                # Direct invocation: there is no event log for the exception to go to.
+                self._context.log.error(
+                    "[pipes] external process pipes closed with exception:"
+                    f" {params['exception']['message']}"
+                )
+                params = None
         super()._handle_closed(params)
 
     def _handle_log_external_stream(

@@ -151,6 +151,7 @@ def open_pipes_session(
                 context=context,
                 on_incomplete=policy,
                 error=failure,
+                exception=handler.exception,
                 before_failure=before_failure,
             )
 

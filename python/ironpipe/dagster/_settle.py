@@ -8,7 +8,7 @@ from typing import Any
 from dagster import MetadataValue
 from dagster._core.events import EngineEventData
 
-from ._errors import MessagesLostError, ProcessFailedError
+from ._errors import ExternalError, MessagesLostError, ProcessFailedError
 from ._events import report_engine_event
 from ._ledger import Outcome
 from ._policy import OnIncomplete
@@ -24,6 +24,7 @@ def settle(
     context: Context,
     on_incomplete: OnIncomplete,
     error: BaseException | None,
+    exception: ExternalError | None = None,
     before_failure: Callable[[], None] = lambda: None,
 ) -> None:
     """Stores what there is to say about the delivery, and fails the step where messages were lost.
@@ -36,6 +37,7 @@ def settle(
         context: The context of the step.
         on_incomplete: What a loss does.
         error: The exception that is ending the session, if one is.
+        exception: What the external process closed with, if it failed.
         before_failure: Called once if the step is going to fail.
 
     Raises:
@@ -48,7 +50,7 @@ def settle(
     red = red and on_incomplete in ("strict", "fail")
 
     if error is not None:
-        _annotate(error, outcome)
+        _annotate(error, outcome, exception)
         with never_masking(error):
             if not isinstance(error, GeneratorExit):
                 before_failure()
@@ -86,11 +88,16 @@ def never_masking(error: BaseException | None) -> Generator[None, None, None]:
         _add_note(error, f"[ironpipe] the end of the session could not be stored: {trouble!r}")
 
 
-def _annotate(error: BaseException, outcome: Outcome) -> None:
+def _annotate(error: BaseException, outcome: Outcome, exception: ExternalError | None) -> None:
     if isinstance(error, ProcessFailedError):
         error.delivery_report = outcome.text
         error.reports = outcome.reports
-    elif outcome.losses:
+        if exception is not None:
+            error.exception = error.__cause__ = exception
+        return
+    if exception is not None and isinstance(error, Exception):
+        _add_note(error, f"[ironpipe] the external process closed with {exception.titles}")
+    if outcome.losses:
         _add_note(error, f"[ironpipe] {outcome.text}")
 
 
