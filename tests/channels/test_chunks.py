@@ -112,6 +112,21 @@ def test_an_answer_that_is_lost_makes_no_second_chunk(s3: str) -> None:
     assert reader.report.chunks == 1 and not reader.report.repeated_count
 
 
+def test_a_store_that_asks_another_store(tmp_path: Path) -> None:
+    class Outer:
+        def __init__(self, store: ironpipe.ChunkStore) -> None:
+            self.put, self.get, self.remove = store.put, store.get, store.remove
+
+    inner = ironpipe.ChunkStore.of(Objects(tmp_path))
+    store = ironpipe.ChunkStore.of(Outer(ironpipe.ChunkStore.of(Outer(inner))))
+    assert store.put("a", b"x") and store.get("a") == b"x" and not store.put("a", b"y")
+    store.remove("a")
+    channel = ChunkMessageWriterChannel(store, "session")
+    write(channel, NUMBERS)
+    channel.close()
+    assert logs(finished(ironpipe.tail_chunks(store, "session", **QUICK))) == NUMBERS
+
+
 def test_close_names_what_was_not_delivered(tmp_path: Path) -> None:
     class Broken:
         def put(self, key: str, data: bytes) -> bool:

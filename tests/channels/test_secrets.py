@@ -37,6 +37,17 @@ REFUSED = {
     ),
     "base64": ("az://bucket", {**ACCOUNT, "azure_storage_account_key": f"{SECRET}%%"}),
     "pairs": ("az://bucket", {**ACCOUNT, "azure_storage_sas_key": f"{SECRET}%zz=&&;"}),
+    "path": ("gs://bucket", {"service_account": f'{{"private_key": "{SECRET}"}}'}),
+    "flag": ("s3://bucket", {**KEYS, "allow_http": SECRET}),
+}
+# Settings at which a request would panic.
+UNFIT = {
+    "newline": ("s3://bucket", "aws_secret_access_key", f"{SECRET}\n"),
+    "nul": ("gs://bucket", "google_bearer_token", f"{SECRET}\0"),
+    "endpoint-of-s3": ("s3://bucket", "aws_endpoint_url_s3", SECRET),
+    "sts": ("s3://bucket", "aws_endpoint_url_sts", f"http://user:{SECRET}@["),
+    "metadata": ("s3://bucket", "aws_metadata_endpoint", "/"),
+    "authority": ("az://bucket", "azure_authority_host", SECRET),
 }
 
 
@@ -70,3 +81,38 @@ def test_settings_that_are_none(name: str, capfd: pytest.CaptureFixture[str]) ->
     output = capfd.readouterr()
     assert SECRET not in f"{refused.value}{output.out}{output.err}"
     assert "panicked" not in output.err
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+@pytest.mark.parametrize("name", UNFIT)
+def test_settings_that_no_request_can_carry(
+    name: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, setting, value = UNFIT[name]
+    options = {}
+    if by == "option":
+        options[setting] = value
+    elif "\0" in value:
+        pytest.skip("no variable holds it")
+    else:
+        setting = setting.upper()
+        monkeypatch.setenv(setting, value)
+    with pytest.raises(
+        ironpipe.DagsterPipesError, match=f"(?i)the value of `{setting}`"
+    ) as refused:
+        ironpipe.ChunkStore.open(url, options)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_store_that_panics() -> None:
+    key = {"azure_storage_account_key": "a2V5", "endpoint": "http://127.0.0.1:9"}
+    options = {**ACCOUNT, **key, "default_content_type": "é"}
+    store = ironpipe.ChunkStore.open("az://bucket", options)
+    with pytest.raises(OSError, match="the store panicked"):
+        store.put("a", b"x")
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "")
+    ironpipe.ChunkStore.open("s3://bucket", KEYS)

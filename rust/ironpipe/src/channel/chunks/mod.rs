@@ -136,6 +136,14 @@ impl StoreError {
             ),
         }
     }
+
+    /// What a request says that panics.
+    fn panicked() -> StoreError {
+        StoreError {
+            retry: Retry::Mended,
+            reason: "the store panicked".into(),
+        }
+    }
 }
 
 impl From<StoreError> for std::io::Error {

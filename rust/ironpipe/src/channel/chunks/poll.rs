@@ -286,7 +286,7 @@ impl Client {
         let runtime = Handle::current();
         let blocking = move || runtime.block_on(request(&*store, &key));
         let answer = tokio::task::spawn_blocking(blocking).await;
-        answer.unwrap_or_else(|_| Err(broke_off()))
+        answer.unwrap_or_else(|_| Err(StoreError::panicked()))
     }
 }
 
@@ -459,7 +459,7 @@ impl Session {
             });
         }
         self.shared.gets.fetch_add(count, Relaxed);
-        let mut found: Vec<Look> = (0..count).map(|_| Err(broke_off())).collect();
+        let mut found: Vec<Look> = (0..count).map(|_| Err(StoreError::panicked())).collect();
         while let Some(done) = looks.join_next().await {
             // A store that panics is one that fails: who waits must hear of it.
             if let Ok((n, look)) = done
@@ -498,14 +498,6 @@ impl Session {
             let _ = timeout(time.min(self.options.drain / 10), settled).await;
         })
         .await;
-    }
-}
-
-/// What a store says that panics.
-fn broke_off() -> StoreError {
-    StoreError {
-        retry: Retry::Mended,
-        reason: "the store panicked".into(),
     }
 }
 

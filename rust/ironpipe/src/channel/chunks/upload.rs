@@ -366,7 +366,7 @@ impl Drop for Running {
         let mut state = self.lock();
         state.uploader = Uploader::Ended;
         if std::thread::panicking() {
-            state.failure = Some("the store panicked".into());
+            state.failure = Some(StoreError::panicked().reason);
         }
         drop(state);
         self.changed.notify_all();
