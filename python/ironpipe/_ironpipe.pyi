@@ -61,10 +61,14 @@ __version__: Final[str]
 
 # Values and bootstrap.
 
-def dumps(value: object, /) -> bytes:
+def dumps(value: object, name: str = "value", /) -> bytes:
     """Return the JSON text of a value, as UTF-8.
 
     It reads back as what ``json.dumps`` writes. What that refuses is refused here, with its place.
+
+    Args:
+        value: The value.
+        name: What errors call it; empty where its members are known by their own names.
 
     Raises:
         NotJsonError: JSON has no text for a value; the error names its place.

@@ -90,7 +90,8 @@ def test_a_file_in_a_directory_that_takes_no_new_one(
 )
 def test_a_value_that_is_not_json_is_named(injector: dg.PipesContextInjector) -> None:
     context: Any = {"extras": {"rows": [1, {2}]}}
-    with pytest.raises(NotJsonError, match=r"rows"), injector.inject_context(context):
+    named = pytest.raises(NotJsonError, match=r": extras\.rows\[1\]$")
+    with named, injector.inject_context(context):
         pass
 
 

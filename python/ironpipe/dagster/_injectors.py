@@ -42,7 +42,7 @@ class PipesFileContextInjector(dagster.PipesFileContextInjector):
             OSError: The file can't be written.
         """
         path = Path(self._path)
-        written = _replace(path, dumps(context_data))
+        written = _replace(path, dumps(context_data, ""))
         try:
             yield {PipesDefaultContextLoader.FILE_PATH_KEY: self._path}
         finally:
@@ -74,7 +74,7 @@ class PipesTempFileContextInjector(dagster.PipesTempFileContextInjector):
         """
         with tempfile.TemporaryDirectory(prefix="ironpipe-") as directory:
             path = Path(directory, "context")
-            _write_new(path, dumps(context), 0o600)
+            _write_new(path, dumps(context, ""), 0o600)
             yield {PipesDefaultContextLoader.FILE_PATH_KEY: str(path)}
 
 
@@ -98,7 +98,7 @@ class PipesEnvContextInjector(dagster.PipesEnvContextInjector):
         Raises:
             NotJsonError: JSON has no text for a value of the context; the error names its place.
         """
-        dumps(context_data)
+        dumps(context_data, "")
         params: Mapping[str, Any] = {PipesDefaultContextLoader.DIRECT_KEY: context_data}
         yield params
 

@@ -7,7 +7,9 @@
 //! the `items` of a subclass of `dict`, which `json.dumps` calls too.
 
 use ironpipe::protocol::scan::{Kind, MAX_NESTING};
-use ironpipe::protocol::value::{write_json_float, write_json_integer, write_json_string};
+use ironpipe::protocol::value::{
+    Place, Step, write_json_float, write_json_integer, write_json_string,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
@@ -18,8 +20,7 @@ use crate::plain::{self, SUSPECT};
 /// Why a value has no JSON text.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The steps from the place of the refusal outwards, in the order they are left.
-    path: Vec<Step>,
+    place: Place,
     why: Why,
 }
 
@@ -31,14 +32,6 @@ enum Why {
     Raised(PyErr),
 }
 
-#[derive(Debug)]
-enum Step {
-    /// Into an object; the key as it stands in the text, without quotes.
-    Key(String),
-    /// Into an array.
-    Index(usize),
-}
-
 impl Refusal {
     fn new(text: String) -> Box<Self> {
         Refusal::of(Why::Text(text))
@@ -46,53 +39,19 @@ impl Refusal {
 
     fn of(why: Why) -> Box<Self> {
         Box::new(Refusal {
-            path: Vec::new(),
+            place: Place::default(),
             why,
         })
     }
 
     /// The error for a value that stands at `root`, which is a Python expression such as `payload`
-    /// or `metadata['x']`.
+    /// or `metadata['x']`, or empty where its members have names of their own.
     pub fn into_error(self, py: Python<'_>, root: &str) -> PyErr {
         match self.why {
             Why::Raised(error) => error,
-            Why::Text(text) => not_json(py, format!("{text}: {}", place(root, &self.path))),
+            Why::Text(text) => not_json(py, format!("{text}: {}", self.place.text(root))),
         }
     }
-}
-
-/// The steps of a place that are shown; a value that holds itself has more than anybody wants.
-const SHOWN: usize = 16;
-
-/// Writes the way from `root` to where `path` began.
-fn place(root: &str, path: &[Step]) -> String {
-    let mut text = root.to_owned();
-    for step in path.iter().rev().take(SHOWN) {
-        match step {
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
-            Step::Key(key) if is_identifier(key) => {
-                text.push('.');
-                text.push_str(key);
-            }
-            Step::Key(key) => text.push_str(&format!("[{}]", quoted(key))),
-        }
-    }
-    if path.len() > SHOWN {
-        text.push('…');
-    }
-    text
-}
-
-/// A key for an error: quoted, and cut where it is long.
-pub fn quoted(key: &str) -> String {
-    let cut: String = key.chars().take(80).collect();
-    format!("'{}'", cut.escape_debug())
-}
-
-fn is_identifier(key: &str) -> bool {
-    key.len() <= 80
-        && key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// What a walk gives back.
@@ -313,7 +272,7 @@ impl<'py> Walker<'_, 'py> {
 /// Adds a step to the place of a refusal.
 #[cold]
 fn within(mut refusal: Box<Refusal>, step: impl FnOnce() -> Step) -> Box<Refusal> {
-    refusal.path.push(step());
+    refusal.place.push(step());
     refusal
 }
 
@@ -364,12 +323,12 @@ fn key_text(key: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// The JSON text of a value, as UTF-8.
+/// The JSON text of a value, as UTF-8; `name` is what errors call it.
 #[pyfunction]
-#[pyo3(signature = (value, /))]
-fn dumps<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+#[pyo3(signature = (value, name = "value", /))]
+fn dumps<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyBytes>> {
     let mut out = Vec::new();
-    encode(value, 0, &mut out).map_err(|refusal| refusal.into_error(value.py(), "value"))?;
+    encode(value, 0, &mut out).map_err(|refusal| refusal.into_error(value.py(), name))?;
     Ok(PyBytes::new(value.py(), &out))
 }
 

@@ -1,12 +1,13 @@
 //! Metadata as Python gives it: by name a raw value, or a dict of a raw value and its type.
 
 use ironpipe::protocol::metadata::{CheckedMetadata, EncodedMetadata, Type};
+use ironpipe::protocol::value::quoted;
 use ironpipe::session::external::bad_metadata;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyString};
 
-use crate::encode::{Refusal, encode, entries, quoted};
+use crate::encode::{Refusal, encode, entries};
 use crate::error::{is_not_json, pipes_error, to_python, wrong_type};
 use crate::plain;
 

@@ -200,7 +200,7 @@ class ObjectContextInjector(dagster.PipesContextInjector):
             NotJsonError: JSON has no text for a value of the context; the error names its place.
             OSError: The store refused, for 30 s or for good.
         """
-        data = dumps(context)
+        data = dumps(context, "")
         store, key, params = self.place()
         chunk_store(store).put(key, data)
         try:

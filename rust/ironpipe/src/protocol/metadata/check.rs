@@ -8,6 +8,7 @@ use super::Type;
 use super::table;
 use crate::protocol::parts::{self, Part};
 use crate::protocol::scan::Kind;
+use crate::protocol::value::quoted;
 
 /// Says whether Dagster takes the pair of a type and a raw value.
 ///
@@ -84,7 +85,8 @@ fn check_entries(raw: &[u8], no_others: bool) -> Result<(), String> {
         return Err("metadata must be an object".into());
     }
     for (key, entry) in parts::members(raw) {
-        check_entry(entry, no_others).map_err(|why| format!("metadata['{key}']: {why}"))?;
+        check_entry(entry, no_others)
+            .map_err(|why| format!("metadata[{}]: {why}", quoted(&key.to_string())))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{MetadataValue, Type, check};
-use crate::protocol::value::{Value, write_json_string};
+use crate::protocol::value::{Value, quoted, write_json_string};
 
 /// The metadata of a report: labels and values, in order.
 ///
@@ -88,7 +88,8 @@ impl Metadata {
         };
         let mut entries = Vec::with_capacity(members.len());
         for (label, entry) in members {
-            let value = read_entry(entry).map_err(|why| format!("metadata['{label}']: {why}"))?;
+            let value =
+                read_entry(entry).map_err(|why| format!("metadata[{}]: {why}", quoted(label)))?;
             entries.push((label.clone(), value));
         }
         Ok(Metadata { entries })
@@ -127,7 +128,7 @@ impl Metadata {
             }
             write_json_string(out, label);
             out.push(b':');
-            write_value(value, out).map_err(|why| format!("metadata['{label}']: {why}"))?;
+            write_value(value, out).map_err(|why| format!("metadata[{}]: {why}", quoted(label)))?;
         }
         out.push(b'}');
         Ok(())

@@ -14,6 +14,7 @@ use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use super::scan::{Kind, SyntaxError};
 use write::is_integer;
 
+pub use place::{Place, Step, quoted};
 pub use serialize::SerializeError;
 pub(crate) use write::write_json_object;
 pub use write::{write_json_float, write_json_integer, write_json_key, write_json_string};

@@ -7,42 +7,45 @@ const SHOWN_OF_KEY: usize = 80;
 
 /// One step into an array or object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
+    /// Into an array.
     Index(usize),
+    /// Into an object; the key as it is, without quotes.
     Key(String),
 }
 
 impl Step {
-    pub fn key(name: &str) -> Step {
+    pub(super) fn key(name: &str) -> Step {
         Step::Key(name.to_owned())
     }
 }
 
 /// A place, whose steps are added from the innermost one outwards.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Place {
+pub struct Place {
     steps: Vec<Step>,
 }
 
 impl Place {
+    /// Adds the step that leads to the place so far.
     pub fn push(&mut self, step: Step) {
         self.steps.push(step);
     }
 
-    /// The place in something called `root`.
+    /// The place in something called `root`, or in its members, which are known by their names, where
+    /// that is empty.
     pub fn text(&self, root: &str) -> String {
         let mut text = root.to_owned();
         for step in self.steps.iter().rev().take(SHOWN) {
             match step {
                 Step::Index(index) => text.push_str(&format!("[{index}]")),
                 Step::Key(key) if is_identifier(key) => {
-                    text.push('.');
+                    if !text.is_empty() {
+                        text.push('.');
+                    }
                     text.push_str(key);
                 }
-                Step::Key(key) => {
-                    let cut: String = key.chars().take(SHOWN_OF_KEY).collect();
-                    text.push_str(&format!("['{}']", cut.escape_debug()));
-                }
+                Step::Key(key) => text.push_str(&format!("[{}]", quoted(key))),
             }
         }
         if self.steps.len() > SHOWN {
@@ -50,6 +53,12 @@ impl Place {
         }
         text
     }
+}
+
+/// A key in quotes, cut where it is long.
+pub fn quoted(key: &str) -> String {
+    let cut: String = key.chars().take(SHOWN_OF_KEY).collect();
+    format!("'{}'", cut.escape_debug())
 }
 
 fn is_identifier(key: &str) -> bool {
