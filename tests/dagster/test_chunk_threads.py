@@ -32,19 +32,20 @@ class Handler:
     def report_pipes_framework_exception(self, origin, exc_info):
         raise AssertionError(origin, exc_info)
 
-def line(method, params):
-    return json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
+def line(number, method, params):
+    head = {"__dagster_pipes_version": "0.1", "__ironpipe": ["writer", number, 0]}
+    return json.dumps({**head, "method": method, "params": params})
 
-OPENED, CLOSED = line("opened", {"extras": {}}), line("closed", {})
-LOGS = [line("log", {"message": str(n), "level": "INFO"}) for n in range(2)]
+OPENED, CLOSED = line(1, "opened", {"extras": {}}), line(4, "closed", {})
+LOGS = [line(n + 2, "log", {"message": str(n), "level": "INFO"}) for n in range(2)]
 
 def put(params, index, *lines):
     new = Path(params["path"], f".{index}")
     new.write_text("\\n".join(lines))
     new.rename(Path(params["path"], f"{index}.json"))
 
-def session(reader, between=lambda: None, last=(LOGS[1], CLOSED)):
-    handler = Handler()
+def session(reader, between=lambda: None, last=(LOGS[1], CLOSED), handler=None):
+    handler = handler or Handler()
     with reader.read_messages(handler) as params:
         put(params, 1, OPENED, LOGS[0])
         assert handler.arrived.acquire(timeout=60)
@@ -53,7 +54,6 @@ def session(reader, between=lambda: None, last=(LOGS[1], CLOSED)):
     assert handler.texts == ["0", "1"], handler.texts
 
 reader = ours.StoreMessageReader(sys.argv[1])
-reader.drain_timeout = 0.3
 """
 
 
@@ -112,19 +112,48 @@ def test_an_interruption_ends_the_wait_for_the_rest(tmp_path: Path) -> None:
 class Interruption(Exception):
     pass
 
-def interrupt(*_):
-    raise Interruption
+def interrupt(_, frame):
+    # Once the session waits, and not before: the wait would come behind it.
+    while frame and frame.f_code.co_name != "deliver_chunks":
+        frame = frame.f_back
+    if frame:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise Interruption
 
 reader.drain_timeout = 1000
 signal.signal(signal.SIGALRM, interrupt)
 try:
     # Never closed, so there might be more.
-    session(reader, lambda: signal.setitimer(signal.ITIMER_REAL, 1), last=(LOGS[1],))
+    session(reader, lambda: signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1), last=(LOGS[1],))
 except Interruption:
     pass
 else:
     raise AssertionError
-reader.drain_timeout = 0.3
+session(reader)
+""",
+        tmp_path,
+    )
+
+
+def test_a_handler_that_can_not_even_tell_of_its_end_is_waited_for_no_longer(
+    tmp_path: Path,
+) -> None:
+    run(
+        """
+class Fallen(Handler):
+    def handle_message(self, message):
+        self.arrived.release()
+        raise SystemExit
+
+    def report_pipes_framework_exception(self, origin, exc_info):
+        raise OSError("the event log is away")
+
+try:
+    session(reader, handler=Fallen())
+except ours.MessagesLostError as error:
+    assert "SystemExit" in str(error), error
+else:
+    raise AssertionError
 session(reader)
 """,
         tmp_path,
@@ -137,8 +166,6 @@ def test_sessions_take_no_thread_each(tmp_path: Path) -> None:
         """
 from contextlib import ExitStack
 
-# They close one after the other, a directory after a second at least.
-reader.drain_timeout = 0.02
 with ExitStack() as stack:
     handlers = [Handler() for _ in range(20)]
     params = [stack.enter_context(reader.read_messages(handler)) for handler in handlers]

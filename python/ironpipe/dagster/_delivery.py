@@ -1,5 +1,6 @@
 """What stands between a reader and a handler: hands messages over and keeps the account."""
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -137,7 +138,10 @@ class Delivery:
         """
         if self._settles:
             self._ledger.fail(origin, exc_info[1])
-        self._handler.report_pipes_framework_exception(origin, exc_info)
+        # Where the event log is what is gone, the account still has it, and who waits for the end
+        # of this session must not wait for ever.
+        with contextlib.suppress(Exception):
+            self._handler.report_pipes_framework_exception(origin, exc_info)
 
     def fail_of(self, origin: str, error: BaseException) -> None:
         """Enters the end of a reader that nothing was raised for.
