@@ -94,6 +94,30 @@ def test_the_log_then_the_tables_then_the_report() -> None:
     assert "8 messages delivered" in done.stderr
 
 
+def test_metadata_that_are_tables() -> None:
+    columns = [{"name": "id", "type": "int", "constraints": {"nullable": False}}]
+    records = [{"id": n, **{f"c{c}": "x" for c in range(14)}} for n in range(30)]
+    deps = {"id": [{"asset_key": ["raw", "users"], "column_name": "key"}]}
+    metadata = {
+        "preview": {"raw_value": {"records": records, "schema": columns}, "type": "table"},
+        "none": {"raw_value": {"records": [], "schema": columns}, "type": "table"},
+        "shape": {"raw_value": {"columns": columns}, "type": "table_schema"},
+        "from": {"raw_value": {"deps_by_column": deps}, "type": "table_column_lineage"},
+    }
+    params = {"asset_key": "a", "data_version": None, "metadata": metadata}
+    done = run("--", *python(RAW, message("report_asset_materialization", params)))
+    assert done.returncode == 0, done.stderr
+    tables = {part.splitlines()[0]: part for part in done.stdout.split("\n\n")}
+    assert "preview: 30 rows (table)" in done.stdout and "records" not in done.stdout
+    preview = tables["a: preview"]
+    rows = [line for line in preview.splitlines() if line.startswith("│")]
+    assert len({len(row) for row in rows}) == 1 and rows[1].startswith("│  0 ┆ x")
+    assert len(rows) == 21 and preview.endswith("10 rows and 3 columns more; --json shows all")
+    assert "│ id" in tables["a: none"]
+    assert "│ id     ┆ int  ┆ not null" in tables["a: shape"]
+    assert "│ id     ┆ raw/users: key" in tables["a: from"]
+
+
 def test_json() -> None:
     done = run("--asset-key", "a", "--json", "--", *python(EVERYTHING))
     assert done.returncode == 0, done.stderr

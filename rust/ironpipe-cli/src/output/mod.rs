@@ -3,6 +3,7 @@
 pub mod json;
 pub mod log;
 pub mod people;
+mod sheets;
 pub mod style;
 pub mod tables;
 

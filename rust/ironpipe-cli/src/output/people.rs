@@ -56,6 +56,13 @@ impl PeopleOutput {
             if rows.more() > 0 {
                 let _ = writeln!(page, "… and {} more; --json shows all", rows.more());
             }
+            for (title, sheet) in rows.sheets() {
+                let _ = writeln!(page, "\n{TITLE}{title}{TITLE:#}\n{}", sheet.show());
+            }
+            if rows.more_sheets() > 0 {
+                let more = rows.more_sheets();
+                let _ = writeln!(page, "\n… and {more} more tables; --json shows all");
+            }
         });
     }
 }
