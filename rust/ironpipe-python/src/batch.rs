@@ -5,13 +5,13 @@ use std::sync::Arc;
 use ironpipe::reader::OwnedMessage;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PySlice;
+use pyo3::types::{PySlice, PyString};
 
-use crate::decoder::OrdinaryOutput;
 use crate::messages::wrap;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<Batch>()
+    module.add_class::<Batch>()?;
+    module.add_class::<OrdinaryOutput>()
 }
 
 /// What a batch holds.
@@ -95,5 +95,38 @@ impl Batch {
                 "index {index} is outside a batch of {length}"
             ))),
         }
+    }
+}
+
+/// A line that is no message, where ordinary output shares the channel.
+#[pyclass(frozen, eq, hash, module = "ironpipe")]
+#[derive(PartialEq, Eq, Hash)]
+pub struct OrdinaryOutput {
+    #[pyo3(get)]
+    text: String,
+}
+
+impl OrdinaryOutput {
+    pub fn read(line: &[u8]) -> OrdinaryOutput {
+        OrdinaryOutput {
+            text: String::from_utf8_lossy(line).into_owned(),
+        }
+    }
+}
+
+#[pymethods]
+impl OrdinaryOutput {
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    const MATCH_ARGS: (&'static str,) = ("text",);
+
+    #[new]
+    fn new(text: String) -> Self {
+        OrdinaryOutput { text }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let text = PyString::new(py, &self.text).repr()?;
+        Ok(format!("OrdinaryOutput(text={text})"))
     }
 }

@@ -13,8 +13,7 @@ use crate::batch::{Batch, Kept};
 use crate::report::DeliveryReport;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<MessageDecoder>()?;
-    module.add_class::<OrdinaryOutput>()
+    module.add_class::<MessageDecoder>()
 }
 
 #[pyclass(frozen, module = "ironpipe")]
@@ -106,38 +105,5 @@ impl MessageDecoder {
     #[getter]
     fn report(&self, py: Python<'_>) -> DeliveryReport {
         DeliveryReport(self.lock(py).decoder.report())
-    }
-}
-
-/// A line that is no message, where ordinary output shares the channel.
-#[pyclass(frozen, eq, hash, module = "ironpipe")]
-#[derive(PartialEq, Eq, Hash)]
-pub struct OrdinaryOutput {
-    #[pyo3(get)]
-    text: String,
-}
-
-impl OrdinaryOutput {
-    pub fn read(line: &[u8]) -> OrdinaryOutput {
-        OrdinaryOutput {
-            text: String::from_utf8_lossy(line).into_owned(),
-        }
-    }
-}
-
-#[pymethods]
-impl OrdinaryOutput {
-    #[classattr]
-    #[pyo3(name = "__match_args__")]
-    const MATCH_ARGS: (&'static str,) = ("text",);
-
-    #[new]
-    fn new(text: String) -> Self {
-        OrdinaryOutput { text }
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let text = PyString::new(py, &self.text).repr()?;
-        Ok(format!("OrdinaryOutput(text={text})"))
     }
 }

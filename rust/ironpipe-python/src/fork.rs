@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ironpipe::writer::fork;
+use ironpipe::fork;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use ironpipe::fork::generation;
 use ironpipe::framing::MAX_LINE;
 use ironpipe::protocol::envelope::Method;
 use ironpipe::reader::{MessageReader as Reader, ReaderHandle, Step, TailOptions};
-use ironpipe::writer::fork::generation;
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;

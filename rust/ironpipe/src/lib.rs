@@ -11,6 +11,7 @@
 
 pub mod channel;
 pub mod error;
+pub mod fork;
 pub mod framing;
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub mod logging;

@@ -6,6 +6,8 @@
 #[cfg(feature = "chunks")]
 pub mod chunks;
 mod file;
+#[cfg(any(feature = "log", feature = "tracing"))]
+pub(crate) mod inside;
 #[cfg(not(feature = "chunks"))]
 mod no_chunks;
 mod stream;

@@ -10,7 +10,6 @@ mod log;
 #[cfg(feature = "tracing")]
 mod tracing;
 
-use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -21,6 +20,7 @@ pub use self::log::{InstallError, PipesLogger};
 pub use self::tracing::TracingLayer;
 
 use crate::channel::MessageChannel;
+use crate::channel::inside::Inside;
 use crate::error::Error;
 use crate::protocol::level::Level;
 use crate::session::external::{PipesContext, Session};
@@ -41,11 +41,11 @@ impl Outlet {
 
     /// Whether there is somebody to send to.
     fn is_open(&self) -> bool {
-        self.session.strong_count() > 0 && !IN_CHANNEL.get()
+        self.session.strong_count() > 0 && !Inside::is_entered()
     }
 
     fn send(&self, level: Level, message: &str) {
-        if IN_CHANNEL.get() {
+        if Inside::is_entered() {
             return;
         }
         let Some(session) = self.session.upgrade() else {
@@ -62,29 +62,8 @@ impl Outlet {
     }
 }
 
-thread_local! {
-    /// Whether this thread is inside a channel that may log.
-    static IN_CHANNEL: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A channel of the user's, in which nothing that is logged is sent: it would be sent through the
-/// channel, which would log it, and so on.
+/// A channel of the user's, in which nothing that is logged is sent.
 pub(crate) struct Unlogged<C>(pub C);
-
-/// While it lives, this thread is inside a channel.
-pub(crate) struct Inside(bool);
-
-impl Inside {
-    pub(crate) fn enter() -> Inside {
-        Inside(IN_CHANNEL.replace(true))
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        IN_CHANNEL.set(self.0);
-    }
-}
 
 impl<C: MessageChannel> MessageChannel for Unlogged<C> {
     fn write_line(&mut self, line: &[u8]) -> io::Result<()> {

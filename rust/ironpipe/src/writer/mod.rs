@@ -1,7 +1,5 @@
 //! From messages to a channel, each with its number.
 
-pub mod fork;
-
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -9,6 +7,7 @@ use memchr::memchr;
 
 use crate::channel::MessageChannel;
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::protocol::envelope::{Method, Stamp, WriterId, write_head, write_tail};
 use crate::protocol::message::Message;
 

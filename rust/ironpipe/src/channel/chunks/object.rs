@@ -19,8 +19,8 @@ use url::Url;
 
 use super::{ChunkPrefix, ChunkStore, Put, Request, Retry, StoreError};
 use crate::error::{Error, Result};
+use crate::fork::generation;
 use crate::protocol::bootstrap::without_secrets;
-use crate::writer::fork::generation;
 
 /// How long one request may take, its answer included.
 const REQUEST: Duration = Duration::from_secs(30);

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::retry::{Backoff, fraction};
 use super::{ChunkPrefix, ChunkStore, MAX_CHUNK, Request, Retry, StoreError, runtime};
-use crate::writer::fork::generation;
+use crate::fork::generation;
 
 /// How many requests of all sessions are under way at once.
 const IN_FLIGHT: usize = 64;

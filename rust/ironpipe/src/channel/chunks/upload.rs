@@ -15,7 +15,7 @@ use super::backlog::{Backlog, Chunk};
 use super::retry::Backoff;
 use super::{ChunkPrefix, Put, Retry, StoreError, runtime};
 use crate::channel::MessageChannel;
-use crate::writer::fork::generation;
+use crate::fork::generation;
 
 /// The first wait between two chunks.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
@@ -377,7 +377,7 @@ impl Upload {
     fn run(self) {
         // What is logged on the way would have to be uploaded, too, and so on.
         #[cfg(any(feature = "log", feature = "tracing"))]
-        let _inside = crate::logging::Inside::enter();
+        let _inside = crate::channel::inside::Inside::enter();
         let mut pace = Pace::new(self.options.interval);
         while let Some(chunk) = self.next_chunk(&mut pace) {
             if !self.upload(&chunk) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::store::StoreParams;
+use super::store::{StoreParams, mistyped};
 use crate::protocol::value::Value;
 
 /// Where the context is.
@@ -195,11 +195,6 @@ impl MessagesParams {
 
 fn object(key: &str, value: impl Into<Value>) -> Value {
     Value::Object(vec![(key.to_owned(), value.into())])
-}
-
-pub(super) fn mistyped(key: &str, must: &str, value: &Value) -> String {
-    let kind = value.kind().name();
-    format!("holds `{key}`, which must be {must}, not {kind}")
 }
 
 /// Names the keys that are there, never their values: params may hold credentials.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::params::mistyped;
 use crate::protocol::value::Value;
 
 /// An object, or what objects begin with, in an object store.
@@ -67,6 +66,12 @@ impl fmt::Debug for StoreParams {
             .field("options", &names)
             .finish()
     }
+}
+
+/// Of params that hold a value of another type than they must.
+pub(super) fn mistyped(key: &str, must: &str, value: &Value) -> String {
+    let kind = value.kind().name();
+    format!("holds `{key}`, which must be {must}, not {kind}")
 }
 
 /// A URL without user, password and query, which hold keys and signatures.
