@@ -363,6 +363,19 @@ def test_a_store_of_no_kind(instance: dg.DagsterInstance) -> None:
             with pytest.raises(ValueError, match="no password and no query") as refused:
                 make(url)
             assert "a-secret" not in str(refused.value)
+        with pytest.raises(ValueError, match="an empty string"):
+            make("")
+
+
+def test_a_directory_as_a_path(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for store in (tmp_path / "absolute", Path("relative")):
+        ends = ours.StoreMessageReader(store), ours.StoreContextInjector(store)
+        stored = host(ends, external("ironpipe", "directory", "3"), instance)
+        assert stored.success, stored.failure()
+        assert list((tmp_path / store).rglob("1.json"))
 
 
 def test_options_stay_here_unless_they_are_to_travel(

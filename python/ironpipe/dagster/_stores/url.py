@@ -1,6 +1,7 @@
 """A store by its URL, or a directory: both sides need no package of the store's provider."""
 
 import contextlib
+import os
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,10 +25,16 @@ class _Location:
 
     def __init__(
         self,
-        store: str,
+        store: str | os.PathLike[str],
         options: Mapping[str, str] | None,
         external_options: Mapping[str, str] | None,
     ) -> None:
+        store = os.fspath(store)
+        if not store:
+            # As a variable that is not set may give it. It is no name of the root directory.
+            raise ValueError(
+                "The store is an empty string; it takes a URL (s3://, gs://, az://) or a directory."
+            )
         self._is_url = "://" in store
         if not self._is_url and (options or external_options):
             raise ValueError("A directory has no options; a URL would be s3://, gs:// or az://.")
@@ -114,12 +121,13 @@ class StoreMessageReader(ChunkMessageReader, delivers=True):
             step.
 
     Raises:
-        ValueError: A directory was given options, or the URL holds more than a place.
+        ValueError: There is no store, a directory was given options, or the URL holds more than
+            a place.
     """
 
     def __init__(
         self,
-        store: str,
+        store: str | os.PathLike[str],
         *,
         options: Mapping[str, str] | None = None,
         external_options: Mapping[str, str] | None = None,
@@ -194,12 +202,13 @@ class StoreContextInjector(ObjectContextInjector):
         external_options: Settings for the external process, which travel to it.
 
     Raises:
-        ValueError: A directory was given options, or the URL holds more than a place.
+        ValueError: There is no store, a directory was given options, or the URL holds more than
+            a place.
     """
 
     def __init__(
         self,
-        store: str,
+        store: str | os.PathLike[str],
         *,
         options: Mapping[str, str] | None = None,
         external_options: Mapping[str, str] | None = None,
