@@ -353,3 +353,13 @@ def test_output_that_is_cut_off_is_a_failure() -> None:
         )
     assert done.returncode == 125
     assert "can't write to stdout" in done.stderr
+
+
+def test_calls_of_emit_are_not_asked_for_an_opened() -> None:
+    done = run("--", "sh", "-c", f"'{IRONPIPE}' emit log one")
+    assert done.returncode == 0
+    assert "Complete: 1 message delivered" in done.stderr
+    assert "opened" not in done.stderr
+
+    unnumbered = run("--", *python(RAW, message("log", {"message": "x", "level": "INFO"})))
+    assert "warning: no `opened` arrived" in unnumbered.stderr

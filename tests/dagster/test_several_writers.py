@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -121,3 +122,19 @@ def test_each_of_a_composite_session_may_fork(library: Any, instance: dg.Dagster
     assert stored.success, stored.failure()
     assert stored.logs(logging.WARNING) == []
     assert len([text for text in stored.logs() if text.startswith("row ")]) == 4000
+
+
+@pytest.mark.parametrize("store", [None, "volume"])
+def test_emit_on_its_own_opens_nothing(
+    store: str | None, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    ends: dict[str, Any] = {}
+    if store:
+        ends["context_injector"] = ours.StoreContextInjector(tmp_path / store)
+        ends["message_reader"] = ours.StoreMessageReader(tmp_path / store)
+    client = ours.PipesSubprocessClient(on_incomplete="strict", **ends)
+    script = f"'{IRONPIPE}' emit log one; '{IRONPIPE}' emit materialize --metadata rows=1"
+    stored = run_command(client, ["sh", "-c", script], instance=instance)
+    assert stored.success, stored.failure()
+    assert stored.logs() == ["one"]
+    assert len(stored.materializations()) == 1

@@ -180,6 +180,8 @@ class Ledger:
             closed: Whether any writer said ``closed``.
         """
         if not self._writers and not (opened and closed):
+            if not opened and self._nobody_opens():
+                return []
             return [Silence("closed" if opened else "opened")]
         silences = [writer.silence for writer in self._writers if writer.silence]
         named = {silence.whose for silence in silences}
@@ -189,6 +191,18 @@ class Ledger:
                 whose = f"{enumerate_names('writer', writers)} ({reader})"
                 silences.append(Silence("closed", whose))
         return silences
+
+    def _nobody_opens(self) -> bool:
+        """Whether all that came is of writers of one message, which open and close nothing."""
+        return self.delivered > 0 and all(
+            report.unnumbered == 0 and all(writer.closed for writer in report.writers)
+            for _, report in self._reports
+        )
+
+    @property
+    def delivered(self) -> int:
+        """How many messages came, as far as their readers count."""
+        return sum(report.delivered for _, report in self._reports)
 
     def outcome(self, *, opened: bool, closed: bool) -> Outcome:
         """The verdict, once nothing more can arrive.

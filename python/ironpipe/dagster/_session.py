@@ -21,6 +21,7 @@ from ._partial import store_partial_results
 from ._policy import OnIncomplete, check_on_incomplete, resolve_on_incomplete
 from ._settle import never_masking, settle
 from ._types import AnyContext, Context, Result
+from ._words import count
 
 
 @dataclass
@@ -175,17 +176,22 @@ def _warn_of_silence(
     message_reader: dagster.PipesMessageReader,
     handler: PipesMessageHandler,
 ) -> None:
-    """The official warnings, with their official texts; of several writers one each."""
+    """The official warnings, with their official texts; of several writers one each.
+
+    That nothing came is said only where that is so.
+    """
     silences = handler.ledger.silences(
         opened=handler.received_opened_message, closed=handler.received_closed_message
     )
-    if not handler.received_opened_message:
+    if silences and not handler.received_opened_message:
         reader = type(message_reader).__name__
         silences = [Silence("opened", reader, message_reader.no_messages_debug_text())]
     for silence in silences:
         if silence.missing == "opened":
+            came = 0 if handler.received_opened_message else handler.ledger.delivered
+            what = f"opened message, but {count(came, 'other')}," if came else "any messages"
             context.log.warning(
-                "[pipes] did not receive any messages from external process. Check stdout / stderr"
+                f"[pipes] did not receive {what} from external process. Check stdout / stderr"
                 " logs from the external process if possible.\n"
                 f"{type(context_injector).__name__}: {context_injector.no_messages_debug_text()}\n"
                 f"{silence.whose}: {silence.debug_text}\n"

@@ -134,7 +134,11 @@ impl Output for PeopleOutput {
                  the values it needs for that are in its environment",
             );
         } else if report.opened == 0 && report.delivered > 0 {
-            warn("no `opened` arrived");
+            // Writers of one message open nothing, and have said all that they would say.
+            let all_said = report.writers.iter().all(|writer| writer.closed);
+            if report.unnumbered > 0 || !all_said {
+                warn("no `opened` arrived");
+            }
         } else if report.closed == 0 && report.delivered > 0 {
             warn("no `closed` arrived: the process ended before it had closed its session");
         }
