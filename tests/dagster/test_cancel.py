@@ -16,6 +16,8 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster_harness import PROCESSES, Stored, asset_of, read, run
 from family_harness import Family, family_in, wait_until
 from ironpipe.dagster import PipesSubprocessClient
+from ironpipe.dagster._process import external
+from ironpipe.dagster._process.watchdog import Watchdog
 
 HOST = str(PROCESSES / "family_assets.py")
 EVERYBODY = "child grandchild ignoring group session"
@@ -104,6 +106,33 @@ def test_further_interruptions_cut_nothing_short(tmp_path: Path, home: Path) -> 
         host.communicate(timeout=60)
         assert family.alive() == set()
     assert has_kept_a(stored_in(home))
+
+
+@pytest.mark.parametrize("how", ["run", "stream"])
+def test_an_interruption_while_the_process_is_being_started(
+    how: str, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs already, and its start takes its time: on a busy machine, much."""
+    said = tmp_path / "pid"
+
+    class Slow(Watchdog):
+        def __init__(self, group: int):
+            wait_until(said.exists)
+            super().__init__(group)
+
+    monkeypatch.setattr(external, "Watchdog", Slow)
+    script = 'kill -INT $PPID && echo $$ > "$0.new" && mv "$0.new" "$0" && exec sleep 120'
+    argv = ["sh", "-c", script, str(said)]
+
+    def body(context: dg.AssetExecutionContext) -> Any:
+        client = PipesSubprocessClient()
+        if how == "stream":
+            return tuple(client.stream(context=context, command=argv))
+        return client.run(context=context, command=argv).get_results()
+
+    with pytest.raises(DagsterExecutionInterruptedError):
+        dg.materialize([asset_of(body)], instance=instance)
+    assert not psutil.pid_exists(int(said.read_text()))
 
 
 def test_ctrl_c_in_the_terminal(tmp_path: Path, home: Path) -> None:

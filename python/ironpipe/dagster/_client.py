@@ -26,6 +26,8 @@ from ._session import PipesSession, op_context_of, open_pipes_session, require_r
 from ._stream import ResultStream
 from ._types import AnyContext, Context, Result
 
+# How long the system may take to start a process before an interruption ends that, too.
+_LAUNCH_SECONDS = 10.0
 # How long what a process reported may take to be stored before an interruption ends that, too.
 _STORE_SECONDS = 30.0
 
@@ -194,36 +196,39 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
                 keep_partial_results=self.keep_partial_results,
             ) as session,
             bootstrap_environment(session) as bootstrap,
-            ExternalProcess(
+        ):
+            steps = (
+                (signal.SIGINT, self.termination_timeout_seconds),
+                (signal.SIGTERM, self.kill_timeout_seconds),
+            )
+            # One that came when the process runs and nobody sees to its end would leave it running.
+            interrupts.hold(_LAUNCH_SECONDS)
+            with ExternalProcess(
                 command,
                 cwd=cwd or self.cwd,
                 env={**os.environ, **self.env, **(env or {}), **bootstrap},
                 forward_stdio=self.forward_stdio,
                 watch=self.forward_termination,
                 sink=cast("PipesMessageHandler", session.message_handler).stream_sink,
-            ) as process,
-        ):
-            tell = _Log(session.context)
-            steps = (
-                (signal.SIGINT, self.termination_timeout_seconds),
-                (signal.SIGTERM, self.kill_timeout_seconds),
-            )
-            try:
-                yield session, process
-                returncode = process.wait()
-            except BaseException as error:
-                if self.forward_termination:
-                    interrupts.hold(sum(seconds for _, seconds in steps) + _STORE_SECONDS)
-                    if not process.has_ended:
-                        tell.info(_INTERRUPTED if is_interruption(error) else _GOES_NO_FURTHER)
-                    process.terminate(steps, tell.warning)
-                raise
-            if returncode != 0:
-                # What a failed process has started would go on beside its retry.
-                process.terminate(steps[1:], tell.warning)
-                raise ProcessFailedError(returncode, process.stderr_tail)
-            if leftovers := process.leftovers():
-                tell.info(f"[ironpipe] the external process left running: {leftovers}.")
+            ) as process:
+                tell = _Log(session.context)
+                try:
+                    interrupts.release()
+                    yield session, process
+                    returncode = process.wait()
+                except BaseException as error:
+                    if self.forward_termination:
+                        interrupts.hold(sum(seconds for _, seconds in steps) + _STORE_SECONDS)
+                        if not process.has_ended:
+                            tell.info(_INTERRUPTED if is_interruption(error) else _GOES_NO_FURTHER)
+                        process.terminate(steps, tell.warning)
+                    raise
+                if returncode != 0:
+                    # What a failed process has started would go on beside its retry.
+                    process.terminate(steps[1:], tell.warning)
+                    raise ProcessFailedError(returncode, process.stderr_tail)
+                if leftovers := process.leftovers():
+                    tell.info(f"[ironpipe] the external process left running: {leftovers}.")
 
 
 class _Log:
