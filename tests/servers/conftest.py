@@ -91,7 +91,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     from selenium import webdriver
 
     paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    assert all(paths), "chromium and chromium-driver are missing; `make servers` installs them"
+    assert all(paths), "chromium and chromium-driver are missing; `make test-servers` installs them"
     options = webdriver.ChromeOptions()
     options.binary_location = paths[0]
     for argument in CHROMIUM:
