@@ -7,6 +7,7 @@ hand it, and may do with it what it likes.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from types import GenericAlias
 
@@ -147,16 +148,28 @@ class PipesBufferedStreamMessageWriterChannel(PipesMessageWriterChannel):
         self._stream = stream
         self._lines = _ironpipe.LineWriter()
         self._buffer: list[str] = []
+        self._process = os.getpid()
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether messages of this very process are lost if it ends without closing."""
+        return bool(self._kept())
 
     def write_message(self, message: PipesMessage) -> None:
         """Keep one message; raises as :meth:`PipesFileMessageWriterChannel.write_message`."""
-        self._buffer.append(self._lines.line(message))
+        self._kept().append(self._lines.line(message))
 
     def flush(self) -> None:
         """Write what is kept."""
-        buffer, self._buffer = self._buffer, []
+        buffer, self._buffer = self._kept(), []
         self._stream.write("".join(buffer))
         self._stream.flush()
+
+    def _kept(self) -> list[str]:
+        if self._process != os.getpid():
+            # What the parent of a forked child keeps is the parent's to write.
+            self._process, self._buffer = os.getpid(), []
+        return self._buffer
 
 
 def engine_channel(channel: Any) -> Any:

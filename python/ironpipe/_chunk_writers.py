@@ -88,6 +88,11 @@ class ChunkMessageWriterChannel(PipesMessageWriterChannel):
 
     _engine_writes = write_message
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether messages of this very process are lost if it ends without closing."""
+        return self.native.holds_back
+
     def close(self) -> None:
         """Wait until everything is uploaded, as long as the patience lasts.
 

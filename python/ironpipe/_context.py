@@ -7,6 +7,7 @@ this module gives them the official shape.
 from __future__ import annotations
 
 import os
+import sys
 from _thread import RLock, allocate_lock
 from contextlib import ExitStack
 
@@ -65,6 +66,15 @@ _loading = allocate_lock()
 _opening = RLock()
 
 
+def _before_fork() -> None:
+    _loading.acquire()
+    # Who forks by multiprocessing has loaded it.
+    if "multiprocessing.util" in sys.modules:
+        from ironpipe._multiprocessing import close_in_forked_children
+
+        close_in_forked_children(_close_with_process)
+
+
 def _after_fork_in_child() -> None:
     global _opening
     _loading.release()
@@ -74,10 +84,20 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_loading.acquire,
+        before=_before_fork,
         after_in_parent=_loading.release,
         after_in_child=_after_fork_in_child,
     )
+
+
+def _close_with_process() -> None:
+    """Close what this process has opened, or what would be lost with it of its parent's session."""
+    context = PipesContext._instance
+    # The stand-in has an answer to everything, but it is none of these.
+    if isinstance(context, PipesContext) and (
+        context._process == os.getpid() or getattr(context._message_channel, "holds_back", False)
+    ):
+        context.close()
 
 
 def open_dagster_pipes(
@@ -195,6 +215,7 @@ class PipesContext:
         context_params = params_loader.load_context_params()
         messages_params = params_loader.load_messages_params()
         self._logger: logging.Logger | None = None
+        self._process = os.getpid()
         # What is open if a later step fails is closed again.
         with ExitStack() as stack:
             self._data: PipesContextData = stack.enter_context(
@@ -207,6 +228,10 @@ class PipesContext:
             self._engine = _ironpipe.Context(self._data, engine_channel(channel))
             self._engine.opened(message_writer.get_opened_payload())
             self._io_stack = stack.pop_all()
+        if "multiprocessing.util" in sys.modules:
+            from ironpipe._multiprocessing import close_at_the_end
+
+            close_at_the_end(_close_with_process)
 
     def __enter__(self) -> PipesContext:
         return self

@@ -153,6 +153,10 @@ class Channel:
             OverflowError: A time is negative or endless.
         """
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether messages of this very process are lost if it ends without closing."""
+
     def write_message(self, message: Mapping[str, Any], /) -> None:
         """Append a message.
 

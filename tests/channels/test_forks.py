@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -121,3 +122,27 @@ os._exit(0)
     reader = by_sdk.reader()
     assert logs(finished(reader)) == ["before", "after", "after"]
     assert reader.report.is_complete
+
+
+def test_a_fork_waits_for_what_a_client_is_doing(make_place: Callable[[str], Place]) -> None:
+    # The upload wants a lock that `logging` takes before each fork.
+    program = """
+import logging
+calling, forking, done, put = threading.Event(), threading.Event(), [], Objects.put
+def put_while_forking(objects, key, data):
+    calling.set()
+    assert forking.wait(60)
+    logging.getLogger(f"client.{key}")
+    done.append(key)
+    return put(objects, key, data)
+Objects.put = put_while_forking
+
+with place.open() as pipes:
+    os.register_at_fork(before=forking.set)
+    assert calling.wait(60)
+    child = os.fork()
+    if child == 0:
+        os._exit(not done)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run(make_place("objects").command(program), timeout=120, check=True)

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 /// A call that does not come back keeps nobody for ever.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -85,8 +86,8 @@ fn shut(gate: Gate) {
     let _ = CHANGED.wait_timeout_while(calls, LONGEST, |calls| calls.running > own);
 }
 
-/// To be called before the process forks.
-pub fn before_fork(py: Python<'_>) {
+#[pyfunction]
+fn before_fork(py: Python<'_>) {
     py.detach(|| shut(Gate::Forking));
     HELD.with_borrow_mut(|held| *held = Some(lock()));
 }
@@ -108,13 +109,22 @@ fn end_calls(py: Python<'_>) {
     py.detach(|| shut(Gate::Ended));
 }
 
-/// Has the interpreter tell when it ends. What is registered with `atexit` after this is called
-/// may still use stores.
-pub fn tell_of_the_end(py: Python<'_>) -> PyResult<()> {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Relaxed) {
-        let end = wrap_pyfunction!(end_calls, py)?;
-        py.import("atexit")?.call_method1("register", (end,))?;
+/// Has the interpreter tell when it forks, and when it ends. What is registered with `atexit` after
+/// this is called may still use stores.
+pub fn watch(py: Python<'_>) -> PyResult<()> {
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    if WATCHED.swap(true, Relaxed) {
+        return Ok(());
+    }
+    let end = wrap_pyfunction!(end_calls, py)?;
+    py.import("atexit")?.call_method1("register", (end,))?;
+    // This and `logging`, which it imports, take their locks before a fork, in the reverse order of
+    // registration: a call that needs one of them would wait for the fork, which waits for the call.
+    py.import("concurrent.futures.thread")?;
+    if let Some(register) = py.import("os")?.getattr_opt("register_at_fork")? {
+        let hooks = PyDict::new(py);
+        hooks.set_item("before", wrap_pyfunction!(before_fork, py)?)?;
+        register.call((), Some(&hooks))?;
     }
     Ok(())
 }

@@ -109,6 +109,12 @@ impl Channel {
         Ok(Channel::over(channel, Some(uploads)))
     }
 
+    /// Whether messages of this very process are lost if it ends without closing.
+    #[getter]
+    fn holds_back(&self) -> bool {
+        self.uploads.is_some() && self.writer.has_written()
+    }
+
     #[pyo3(signature = (message, /))]
     fn write_message(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = message.py();

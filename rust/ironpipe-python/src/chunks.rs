@@ -85,7 +85,7 @@ impl ChunkStore {
     #[staticmethod]
     #[pyo3(signature = (object, /, *, location = "a store"))]
     fn of(py: Python<'_>, object: Py<PyAny>, location: &str) -> PyResult<Self> {
-        calls::tell_of_the_end(py)?;
+        calls::watch(py)?;
         let store = PythonStore {
             object,
             location: location.to_owned(),

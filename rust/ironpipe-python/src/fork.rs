@@ -25,8 +25,7 @@ pub fn hold_off() -> RwLockReadGuard<'static, ()> {
 }
 
 #[pyfunction]
-fn before_fork(py: Python<'_>) {
-    calls::before_fork(py);
+fn before_fork() {
     let guard = FORKING.write().unwrap_or_else(PoisonError::into_inner);
     HELD.with_borrow_mut(|held| *held = Some(guard));
 }

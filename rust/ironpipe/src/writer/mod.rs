@@ -133,6 +133,12 @@ impl MessageWriter {
         self.lock().closed
     }
 
+    /// Whether it has written in this process: in a forked child it begins anew.
+    pub fn has_written(&self) -> bool {
+        let state = self.lock();
+        state.process == fork::generation() && state.next > 1
+    }
+
     /// The name in the stamps of its messages.
     pub fn id(&self) -> WriterId {
         let mut state = self.lock();
