@@ -13,6 +13,7 @@ mod directory;
 #[cfg(feature = "object-store")]
 mod object;
 pub mod once;
+mod pace;
 mod poll;
 mod retry;
 mod upload;

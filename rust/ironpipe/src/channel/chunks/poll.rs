@@ -14,7 +14,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::retry::{Backoff, fraction};
+use super::pace::Pace;
+use super::retry::Backoff;
 use super::{ChunkPrefix, ChunkStore, MAX_CHUNK, Request, Retry, StoreError, runtime};
 use crate::fork::generation;
 
@@ -23,13 +24,6 @@ const IN_FLIGHT: usize = 64;
 
 /// How many chunks of one session are asked for at once.
 const WINDOW: u64 = 16;
-
-/// How long after a chunk the next one is looked for.
-const SHORTEST: Duration = Duration::from_millis(50);
-
-/// How much longer each wait is than the one before: what is reported after a silence arrives late
-/// by a fraction of that silence.
-const GROWTH: f64 = 1.25;
 
 /// How many looks at quiet sessions there are a second, all together.
 const QUIET_LOOKS: f64 = 300.0;
@@ -327,7 +321,7 @@ impl Session {
     async fn follow(&self) -> Fed {
         let mut index = self.options.first;
         let mut window = 1;
-        let mut wait = SHORTEST;
+        let mut pace = Pace::default();
         let mut misses = 0;
         let mut backoff = Backoff::default();
         // Since when: nothing new has come after the process has ended, a later chunk is there,
@@ -360,11 +354,15 @@ impl Session {
             if !matches!(miss, Some(Err(_))) && self.shared.queue().trouble.is_some() {
                 self.shared.trouble(None);
             }
+            // What was not there at the look before is the last one for now.
+            let newest = misses > 0 && index == first + 1;
             if index > first {
-                (wait, misses, backoff) = (SHORTEST, 0, Backoff::default());
+                pace.found(Instant::now());
+                (misses, backoff) = (0, Backoff::default());
                 (still, gap, failing) = (None, None, None);
             }
             match miss {
+                None if newest && !finishing => self.room().await,
                 // All of them were there.
                 None => {
                     window = (window * 2).min(WINDOW);
@@ -422,9 +420,8 @@ impl Session {
                     continue;
                 }
             }
-            let time = wait.mul_f64(0.8 + 0.2 * fraction());
+            let time = pace.wait(self.longest(finishing));
             self.pause(time, (!settled).then_some(index)).await;
-            wait = wait.mul_f64(GROWTH).min(self.longest(finishing));
         }
     }
 
