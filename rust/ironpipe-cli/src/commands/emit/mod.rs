@@ -25,8 +25,8 @@ use crate::output::warn;
 /// Send a message to Dagster from a shell script or a sidecar.
 ///
 /// Each call sends one whole message, and any number of them may run at once. `open` and `close` say
-/// where the messages begin and end; on a file and in chunks they may be left out, and Dagster then
-/// warns that the process did not open its session.
+/// where the messages begin and end; on a file and in chunks they may be left out. Only Dagster's own
+/// client then warns that it received no messages.
 ///
 /// On a file, what was sent before is known: that an asset is materialized twice is refused. In
 /// chunks, in a directory or an object store, only the last one is looked at, so a second
