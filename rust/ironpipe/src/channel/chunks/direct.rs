@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Runtime;
 
-use super::upload::{append, skip_taken};
+use super::append::{append, skip_taken};
 use super::{ChunkPrefix, Retry, once, runtime};
 use crate::channel::MessageChannel;
 

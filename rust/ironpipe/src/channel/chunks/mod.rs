@@ -7,6 +7,7 @@
 //! `object-store` S3, Google Cloud Storage and Azure ([`ObjectChunkStore`]), or anything else that
 //! can put and get.
 
+mod append;
 mod backlog;
 mod direct;
 mod directory;
@@ -15,6 +16,7 @@ mod object;
 pub mod once;
 mod pace;
 mod poll;
+mod poller;
 mod retry;
 mod upload;
 
@@ -50,7 +52,7 @@ pub enum Put {
     Taken,
 }
 
-/// Where chunks lie. Both requests may be made again and again, and from any thread.
+/// Where chunks lie. Each request may be made again and again, and from any thread.
 pub trait ChunkStore: Send + Sync + fmt::Debug + 'static {
     /// Stores an object as a whole, unless there is one of this key.
     ///

@@ -1,10 +1,10 @@
-//! When to look for the next chunk.
+//! When to upload a chunk, and when to look for the next one.
 
 use std::time::{Duration, Instant};
 
 use super::retry::fraction;
 
-/// The first wait of those that grow.
+/// The first wait of those that grow, at both ends.
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// How much longer each wait is than the one before: what is reported after a silence arrives late
@@ -18,9 +18,50 @@ const LEFT_ALONE: f64 = 0.95;
 /// The longest that a chunk is left alone; our writers upload as often when they are busy.
 const LONGEST_ALONE: Duration = Duration::from_millis(500);
 
+/// A chunk below this is small: it pays to wait for more.
+const SMALL: usize = 256 << 10;
+
+/// When the next chunk may go: at once after a quiet time, then at an interval that grows while
+/// chunks are small.
+pub(super) struct UploadPace {
+    longest: Duration,
+    interval: Duration,
+    last: Option<Instant>,
+}
+
+impl UploadPace {
+    pub(super) fn new(longest: Duration) -> UploadPace {
+        UploadPace {
+            longest,
+            interval: SHORTEST.min(longest),
+            last: None,
+        }
+    }
+
+    /// How long to wait still.
+    pub(super) fn wait(&mut self) -> Duration {
+        let Some(last) = self.last else {
+            return Duration::ZERO;
+        };
+        let since = last.elapsed();
+        if since > 2 * self.longest {
+            self.interval = SHORTEST.min(self.longest);
+        }
+        self.interval.saturating_sub(since)
+    }
+
+    pub(super) fn uploaded(&mut self, size: usize) {
+        self.last = Some(Instant::now());
+        self.interval = match size < SMALL {
+            true => (self.interval * 2).min(self.longest),
+            false => self.interval,
+        };
+    }
+}
+
 /// The waits between looks.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct LookPace {
     /// When a chunk was found last.
     found: Option<Instant>,
     /// How long the next one is left alone.
@@ -28,9 +69,9 @@ pub(super) struct Pace {
     wait: Duration,
 }
 
-impl Default for Pace {
+impl Default for LookPace {
     fn default() -> Self {
-        Pace {
+        LookPace {
             found: None,
             alone: None,
             wait: SHORTEST,
@@ -38,7 +79,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl LookPace {
     /// Takes note that a chunk was found.
     pub(super) fn found(&mut self, now: Instant) {
         let gap = self.found.replace(now).map(|before| now - before);
@@ -68,7 +109,7 @@ mod tests {
     /// found. Behind one that is there at the first look, the next look is made at once.
     fn looks(interval: Duration, chunks: u32) -> (u32, Duration) {
         let begin = Instant::now();
-        let (mut pace, mut now) = (Pace::default(), begin);
+        let (mut pace, mut now) = (LookPace::default(), begin);
         let (mut looks, mut latest) = (0, Duration::ZERO);
         let mut newest = true;
         for n in 1..=chunks {
@@ -106,7 +147,7 @@ mod tests {
 
     #[test]
     fn waits_grow_through_a_silence() {
-        let mut pace = Pace::default();
+        let mut pace = LookPace::default();
         let waits: Vec<Duration> = (0..40).map(|_| pace.wait(LONGEST)).collect();
         assert!(waits[0] <= SHORTEST && waits[39] >= LONGEST.mul_f64(0.8));
         assert!(waits.iter().all(|&wait| wait <= LONGEST));

@@ -7,20 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::pace::Pace;
+use super::pace::LookPace;
+use super::poller::Poller;
 use super::retry::Backoff;
-use super::{ChunkPrefix, ChunkStore, MAX_CHUNK, Request, Retry, StoreError, runtime};
+use super::{ChunkPrefix, ChunkStore, MAX_CHUNK, Request, Retry, StoreError};
 use crate::fork::generation;
-
-/// How many requests of all sessions are under way at once.
-const IN_FLIGHT: usize = 64;
 
 /// How many chunks of one session are asked for at once.
 const WINDOW: u64 = 16;
@@ -321,7 +318,7 @@ impl Session {
     async fn follow(&self) -> Fed {
         let mut index = self.options.first;
         let mut window = 1;
-        let mut pace = Pace::default();
+        let mut pace = LookPace::default();
         let mut misses = 0;
         let mut backoff = Backoff::default();
         // Since when: nothing new has come after the process has ended, a later chunk is there,
@@ -501,52 +498,4 @@ impl Session {
 /// How long something has been so; it begins with the first question.
 fn since(begin: &mut Option<Instant>) -> Duration {
     begin.get_or_insert_with(Instant::now).elapsed()
-}
-
-/// The thread that looks for the chunks of all sessions.
-struct Poller {
-    process: u64,
-    runtime: Handle,
-    permits: Arc<Semaphore>,
-    open: Arc<AtomicUsize>,
-}
-
-static POLLER: ArcSwapOption<Poller> = ArcSwapOption::const_empty();
-
-impl Poller {
-    /// The one of this process; a forked child has none of its parent's threads.
-    fn of_this_process() -> io::Result<Arc<Poller>> {
-        loop {
-            let there = POLLER.load();
-            if let Some(poller) = &*there
-                && poller.process == generation()
-            {
-                return Ok(poller.clone());
-            }
-            let runtime = runtime()?;
-            let poller = Arc::new(Poller {
-                process: generation(),
-                runtime: runtime.handle().clone(),
-                permits: Arc::new(Semaphore::new(IN_FLIGHT)),
-                open: Arc::default(),
-            });
-            // Its threads are the parent's, so it can't be shut down here.
-            std::mem::forget(there.clone());
-            let before = POLLER.compare_and_swap(&there, Some(poller.clone()));
-            if !std::ptr::eq(as_ptr(&before), as_ptr(&there)) {
-                continue;
-            }
-            let thread = std::thread::Builder::new().name("ironpipe-poll".into());
-            let run = move || runtime.block_on(std::future::pending::<()>());
-            if let Err(error) = thread.spawn(run) {
-                POLLER.store(None);
-                return Err(error);
-            }
-            return Ok(poller);
-        }
-    }
-}
-
-fn as_ptr(poller: &Option<Arc<Poller>>) -> *const Poller {
-    poller.as_ref().map_or(std::ptr::null(), Arc::as_ptr)
 }

@@ -8,17 +8,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use tokio::runtime::Runtime;
 
+use super::append::append;
 use super::backlog::{Backlog, Chunk};
+use super::pace::UploadPace;
 use super::retry::Backoff;
-use super::{ChunkPrefix, Put, Retry, StoreError, runtime};
+use super::{ChunkPrefix, StoreError, runtime};
 use crate::channel::MessageChannel;
 use crate::fork::generation;
-
-/// The first wait between two chunks.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long closing goes on asking where somebody has to mend something first: a token that has
 /// expired may be renewed, a clock be set.
@@ -26,9 +24,6 @@ const MENDING: Duration = Duration::from_secs(3);
 
 /// How long the first message of a forked child waits until it is stored.
 const INTRODUCTION: Duration = Duration::from_secs(5);
-
-/// A chunk below this is small: it pays to wait for more.
-const SMALL: usize = 256 << 10;
 
 /// How lines become chunks.
 #[derive(Debug, Clone)]
@@ -378,7 +373,7 @@ impl Upload {
         // What is logged on the way would have to be uploaded, too, and so on.
         #[cfg(any(feature = "log", feature = "tracing"))]
         let _inside = crate::channel::inside::Inside::enter();
-        let mut pace = Pace::new(self.options.interval);
+        let mut pace = UploadPace::new(self.options.interval);
         while let Some(chunk) = self.next_chunk(&mut pace) {
             if !self.upload(&chunk) {
                 return;
@@ -394,7 +389,7 @@ impl Upload {
     }
 
     /// Waits for lines and until it is their time; none once all is done after close.
-    fn next_chunk(&self, pace: &mut Pace) -> Option<Chunk> {
+    fn next_chunk(&self, pace: &mut UploadPace) -> Option<Chunk> {
         let mut state = self.shared.lock();
         loop {
             let closing = state.closing.is_some();
@@ -471,99 +466,5 @@ impl Upload {
                 state = self.shared.wait(state, again - now);
             }
         }
-    }
-}
-
-/// Tries once to store a chunk, at the first index from `next` on that is free; `next` is then the
-/// one behind it.
-pub(super) async fn append(
-    prefix: &ChunkPrefix,
-    next: &AtomicU64,
-    body: &Bytes,
-) -> Result<(), StoreError> {
-    for attempt in 1.. {
-        let index = next.load(Relaxed);
-        let key = prefix.key(index);
-        let ours = match prefix.store.put(&key, body.clone()).await? {
-            Put::Stored => true,
-            // Stored by an attempt whose answer was lost, or by another writer.
-            Put::Taken => match prefix.store.get(&key, body.len() as u64).await {
-                Ok(found) => found.is_some_and(|found| found == body),
-                // It is not to be had: if it was ours after all, readers drop the repeat.
-                Err(error) if matches!(error.retry, Retry::Never | Retry::Denied) => false,
-                Err(error) => return Err(error),
-            },
-        };
-        next.store(index + 1, Relaxed);
-        if ours {
-            break;
-        }
-        // There may be hundreds.
-        if attempt % 2 == 0 {
-            skip_taken(prefix, next).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Moves `next` behind the last chunk. However many there are, a few are asked for: none is missing in
-/// between. After an error it goes on where it was.
-pub(super) async fn skip_taken(prefix: &ChunkPrefix, next: &AtomicU64) -> Result<(), StoreError> {
-    let mut step = 1;
-    // All below `next` are there, that of `free` is not.
-    let mut free = loop {
-        let index = next.load(Relaxed) + step - 1;
-        if !prefix.store.exists(&prefix.key(index)).await? {
-            break index;
-        }
-        next.store(index + 1, Relaxed);
-        step *= 2;
-    };
-    while next.load(Relaxed) < free {
-        let first = next.load(Relaxed);
-        let between = first + (free - first) / 2;
-        match prefix.store.exists(&prefix.key(between)).await? {
-            true => next.store(between + 1, Relaxed),
-            false => free = between,
-        }
-    }
-    Ok(())
-}
-
-/// When the next chunk may go: at once after a quiet time, then at an interval that grows while
-/// chunks are small.
-struct Pace {
-    longest: Duration,
-    interval: Duration,
-    last: Option<Instant>,
-}
-
-impl Pace {
-    fn new(longest: Duration) -> Pace {
-        Pace {
-            longest,
-            interval: SHORTEST_INTERVAL.min(longest),
-            last: None,
-        }
-    }
-
-    /// How long to wait still.
-    fn wait(&mut self) -> Duration {
-        let Some(last) = self.last else {
-            return Duration::ZERO;
-        };
-        let since = last.elapsed();
-        if since > 2 * self.longest {
-            self.interval = SHORTEST_INTERVAL.min(self.longest);
-        }
-        self.interval.saturating_sub(since)
-    }
-
-    fn uploaded(&mut self, size: usize) {
-        self.last = Some(Instant::now());
-        self.interval = match size < SMALL {
-            true => (self.interval * 2).min(self.longest),
-            false => self.interval,
-        };
     }
 }
