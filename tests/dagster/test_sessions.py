@@ -359,6 +359,23 @@ def test_a_command_that_is_none(instance: dg.DagsterInstance, given: Any, said: 
     assert said in stored.failure()
 
 
+def test_a_command_line_in_one_string(instance: dg.DagsterInstance) -> None:
+    stored = run_command(PipesSubprocessClient(), "python load.py --key=secret", instance=instance)
+    said = "a string names a program alone; with arguments it takes a list: 'python …'"
+    assert said in stored.failure()
+    assert "secret" not in stored.failure()
+
+
+def test_an_environment_that_is_none(instance: dg.DagsterInstance) -> None:
+    def body(context: dg.AssetExecutionContext) -> Any:
+        env: Any = {"SIZE": 314159}
+        return PipesSubprocessClient().run(context=context, command=["true"], env=env).get_results()
+
+    stored = run(asset_of(body), instance=instance)
+    assert "env['SIZE'] must be a string; got int." in stored.failure()
+    assert "314159" not in stored.failure()
+
+
 # --- contexts ------------------------------------------------------------------------------------
 
 

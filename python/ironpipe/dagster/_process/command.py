@@ -33,6 +33,19 @@ def check_command(command: object) -> None:
             )
 
 
+def check_environment(env: Mapping[str, object]) -> None:
+    """Refuses an environment that no process can have. Shows no values.
+
+    Raises:
+        ParameterCheckError: A variable is not a string.
+    """
+    for name, value in env.items():
+        if not isinstance(value, (str, bytes, os.PathLike)):
+            raise ParameterCheckError(
+                f"env[{name!r}] must be a string; got {type(value).__name__}."
+            )
+
+
 def launch_error(
     error: OSError, command: str | Sequence[str], cwd: str | None, env: Mapping[str, str]
 ) -> OSError:
@@ -56,6 +69,9 @@ def launch_error(
     program = os.fsdecode(command if isinstance(command, (str, bytes, os.PathLike)) else command[0])
     place = Path(cwd or "", program)
     match error.errno:
+        case errno.ENOENT if isinstance(command, str) and " " in command and not place.exists():
+            why = "a string names a program alone; with arguments it takes a list"
+            return _cannot_start(error, why, command.split(" ")[0] + " …")
         case errno.ENOENT if os.sep not in program:
             return _cannot_start(error, "there is no such program on the PATH", program)
         case errno.ENOENT if place.exists():

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from .._types import StreamSink
-from .command import check_command, launch_error
+from .command import check_command, check_environment, launch_error
 from .tee import StreamTee
 from .tree import ProcessTree, describe, has_group
 from .watchdog import Watchdog
@@ -44,7 +44,7 @@ class ExternalProcess:
 
     Raises:
         OSError: It can't be started.
-        ParameterCheckError: The command is none.
+        ParameterCheckError: The command is none, or a variable is not a string.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class ExternalProcess:
         sink: StreamSink | None = None,
     ):
         check_command(command)
+        check_environment(env)
         mark = (MARK_ENV_VAR, secrets.token_hex(8))
         sinks = {sink.stream: sink} if sink is not None else {}
         self._stderr = StreamTee(2, forward=forward_stdio, sink=sinks.get("stderr"))
@@ -80,7 +81,7 @@ class ExternalProcess:
             for tee in self._tees:
                 tee.abandon()
             if isinstance(error, OSError):
-                raise launch_error(error, command, cwd, env) from error
+                raise launch_error(error, command, cwd, env) from None
             raise
         self._watchdog = Watchdog(self._process.pid) if watch else None
         self._tree = ProcessTree(self._process.pid, mark)
