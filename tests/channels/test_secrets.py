@@ -116,3 +116,10 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "")
     ironpipe.ChunkStore.open("s3://bucket", KEYS)
+
+
+def test_of_two_variables_that_of_the_provider_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_ACCOUNT", "/nowhere/general")
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", "/nowhere/special")
+    with pytest.raises(ironpipe.DagsterPipesError, match="`GOOGLE_SERVICE_ACCOUNT`"):
+        ironpipe.ChunkStore.open("gs://bucket")

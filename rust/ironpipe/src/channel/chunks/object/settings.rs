@@ -79,7 +79,7 @@ pub(super) fn build(
             build!(
                 GoogleCloudStorageBuilder,
                 Key,
-                ["GOOGLE_", "SERVICE_ACCOUNT"],
+                ["SERVICE_ACCOUNT", "GOOGLE_"],
                 [Key::BaseUrl]
             )
         }
@@ -101,20 +101,25 @@ pub(super) fn build(
     })
 }
 
-/// The settings among the variables of these names, or that begin with one, where it ends with `_`.
-/// An empty one is as good as none.
+/// The settings among the variables of these names, or that begin with one, where it ends with `_`:
+/// of one that is there under two names the last counts. An empty one is as good as none.
 fn environment(names: &[&str], is_setting: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let variables = std::env::vars_os();
     let text = variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let is_ours = |variable: &str| {
-        names.iter().any(|name| match name.ends_with('_') {
+    let mut settings: Vec<_> = text
+        .filter(|(name, value)| is_setting(name) && !value.is_empty())
+        .collect();
+    settings.sort();
+    let of = |name: &str| {
+        let is_it = |variable: &str| match name.ends_with('_') {
             true => variable.starts_with(name),
-            false => variable == *name,
-        })
+            false => variable == name,
+        };
+        let found = settings.iter().filter(|(variable, _)| is_it(variable));
+        found.cloned().collect::<Vec<_>>()
     };
-    text.filter(|(name, value)| is_ours(name) && is_setting(name) && !value.is_empty())
-        .collect()
+    names.iter().flat_map(|name| of(name)).collect()
 }
 
 /// A value as requests can carry it: they panic at control characters. The texts of keys and
