@@ -1,7 +1,9 @@
 """The ways to take the context to the external process."""
 
+import errno
 import json
 import os
+import resource
 import stat
 import threading
 from collections.abc import Iterator
@@ -42,6 +44,22 @@ def test_a_temporary_file_is_private_and_goes() -> None:
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert json.loads(path.read_text()) == CONTEXT
     assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_full_disk_is_told_with_the_file(named: bool, tmp_path: Path) -> None:
+    own = PipesFileContextInjector(str(tmp_path / "context"))
+    injector = own if named else PipesTempFileContextInjector()
+    large: Any = {"extras": {"text": "x" * 1_000_000}}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError) as failed, injector.inject_context(large):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert failed.value.errno == errno.EFBIG
+    assert Path(failed.value.filename).name == "context"
 
 
 def test_a_file_is_replaced_and_goes(tmp_path: Path) -> None:

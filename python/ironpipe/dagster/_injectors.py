@@ -114,14 +114,26 @@ def _replace(path: Path, data: bytes) -> tuple[int, int]:
         # The directory may take no new file, or the path be a mount: then the file it has must do.
         with contextlib.suppress(OSError):
             new.unlink()
-        path.write_bytes(data)
+        with _naming(path):
+            path.write_bytes(data)
     return _identity(path)
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
+    with _naming(path), os.fdopen(descriptor, "wb") as file:
         file.write(data)
+
+
+@contextmanager
+def _naming(path: Path) -> Generator[None, None, None]:
+    """Names the file in an error that does not, as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _identity(path: Path) -> tuple[int, int]:
