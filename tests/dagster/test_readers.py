@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -327,6 +329,57 @@ def test_log_readers_go_on_and_begin_anew(instance: dg.DagsterInstance, tmp_path
         assert read(reader, "1", instance).success
     target.seek(0)
     assert target.read() == "first\nsecond\n" * 2
+
+
+class WhoseLog(ours.PipesLogReader):
+    """Knows which session it was started for."""
+
+    def __init__(self) -> None:
+        self.params: list[Any] = []
+
+    def target_is_readable(self, params: Any) -> bool:
+        return True
+
+    def start(self, params: Any, is_session_closed: threading.Event) -> None:
+        self.params.append(params)
+
+    def stop(self) -> None: ...
+
+    def is_running(self) -> bool:
+        return False
+
+
+def test_a_log_reader_is_for_the_session_of_who_adds_it(reader: Any) -> None:
+    # As the clients of EMR, Glue and ECS do it, which know the one reader alone.
+    both, found = threading.Barrier(2, timeout=60), list[tuple[Any, WhoseLog]]()
+
+    def body(context: dg.AssetExecutionContext) -> Any:
+        injector, log_reader = ours.PipesTempFileContextInjector(), WhoseLog()
+        with ours.open_pipes_session(context, injector, reader) as session:
+            both.wait()
+            reader.add_log_reader(log_reader)
+            subprocess.run(
+                command("chunks.py", "1"), env={**os.environ, **session.get_bootstrap_env_vars()}
+            )
+            both.wait()
+        found.append((session.message_reader_params, log_reader))
+        yield from session.get_results()
+        yield dg.AssetCheckResult(passed=True, check_name="c", asset_key="a")
+
+    def materialize() -> None:
+        with dg.DagsterInstance.ephemeral() as own:
+            stored = run(asset_of(body), instance=own)
+            assert stored.success, stored.failure()
+
+    threads = [threading.Thread(target=materialize) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({params["path"] for params, _ in found}) == 2
+    for params, log_reader in found:
+        (started_with,) = log_reader.params
+        assert started_with["path"] == params["path"]
 
 
 def test_the_source_of_an_official_reader_with_our_import_line(

@@ -62,6 +62,9 @@ class PipesThreadedMessageReader(
 
     _logs: LogReaders | None = None
 
+    # By thread, the reader of the session that it opened; shared by all copies.
+    _opened_by: dict[int, Any] | None = None
+
     def __init__(
         self,
         interval: float = 10,
@@ -112,17 +115,21 @@ class PipesThreadedMessageReader(
     def add_log_reader(self, log_reader: PipesLogReader) -> None:
         """Adds a log reader, also while a session is open: what it reads is then known.
 
+        Clients know of one reader only, so of several sessions it is for that of their thread.
+
         Args:
             log_reader: The log reader.
         """
-        super().add_log_reader(log_reader)
-        if self._logs is not None:
-            self._logs.begin()
+        reader = (self._opened_by or {}).get(threading.get_ident(), self)
+        utils.PipesThreadedMessageReader.add_log_reader(reader, log_reader)
+        if reader._logs is not None:
+            reader._logs.begin()
 
     @contextmanager
     def _of_session(self, handler: dagster.PipesMessageHandler) -> Generator[Self, None, None]:
         """The reader for one session: this one, or a copy where it has one already."""
         with _sessions_lock:
+            opened_by = self._opened_by = {} if self._opened_by is None else self._opened_by
             reader = self if self._given_log_readers is None else copy.copy(self)
             given = reader.log_readers if reader is self else self._given_log_readers
             reader._given_log_readers = given = dict(given or {})
@@ -132,9 +139,12 @@ class PipesThreadedMessageReader(
         reader._begin()
         if reader is not self:
             route_to(handler, reader)
+        thread = threading.get_ident()
+        opened_by[thread] = reader
         try:
             yield reader
         finally:
+            opened_by.pop(thread, None)
             reader.log_readers, reader._given_log_readers = given, None
 
     def _begin(self) -> None:
