@@ -135,6 +135,28 @@ def test_an_interruption_while_the_process_is_being_started(
     assert not psutil.pid_exists(int(said.read_text()))
 
 
+def test_an_interruption_when_the_process_has_ended_well(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has left running on purpose goes on: nobody watches any more."""
+    shells: list[Any] = []
+
+    class Late(Watchdog):
+        def dismiss(self) -> None:
+            shells.append(self._shell)
+            os.kill(os.getpid(), signal.SIGINT)
+            super().dismiss()
+
+    monkeypatch.setattr(external, "Watchdog", Late)
+
+    def body(context: dg.AssetExecutionContext) -> Any:
+        return PipesSubprocessClient().run(context=context, command=["true"]).get_results()
+
+    with pytest.raises(DagsterExecutionInterruptedError):
+        dg.materialize([asset_of(body)], instance=instance)
+    assert [shell.returncode for shell in shells] == [0]
+
+
 def test_ctrl_c_in_the_terminal(tmp_path: Path, home: Path) -> None:
     with family_in(tmp_path / "family", "polite child session") as family:
         pid, terminal = pty.fork()

@@ -26,7 +26,8 @@ from ._session import PipesSession, op_context_of, open_pipes_session, require_r
 from ._stream import ResultStream
 from ._types import AnyContext, Context, Result
 
-# How long the system may take to start a process before an interruption ends that, too.
+# How long the system may take to start a process, or to end one, before an interruption ends that,
+# too.
 _LAUNCH_SECONDS = 10.0
 # How long what a process reported may take to be stored before an interruption ends that, too.
 _STORE_SECONDS = 30.0
@@ -223,12 +224,16 @@ class PipesSubprocessClient(dagster.PipesSubprocessClient):
                             tell.info(_INTERRUPTED if is_interruption(error) else _GOES_NO_FURTHER)
                         process.terminate(steps, tell.warning)
                     raise
+                # Else the watch over it may end what it has left running on purpose.
+                interrupts.hold(self.kill_timeout_seconds + _LAUNCH_SECONDS)
                 if returncode != 0:
                     # What a failed process has started would go on beside its retry.
                     process.terminate(steps[1:], tell.warning)
-                    raise ProcessFailedError(returncode, process.stderr_tail)
-                if leftovers := process.leftovers():
+                elif leftovers := process.leftovers():
                     tell.info(f"[ironpipe] the external process left running: {leftovers}.")
+            interrupts.release()
+            if returncode != 0:
+                raise ProcessFailedError(returncode, process.stderr_tail)
 
 
 class _Log:

@@ -229,13 +229,15 @@ def follow(
                 delivery.fail(f"{delivery.name} reader thread", sys.exc_info())
 
         thread = threading.Thread(target=read, name=f"ironpipe-{delivery.name}", daemon=True)
-        thread.start()
         try:
+            # Here, since an interruption may come when it has started.
+            thread.start()
             yield
         finally:
             try:
                 messages.finish()
-                thread.join()
+                if thread.is_alive():
+                    thread.join()
             except BaseException:
                 # Interrupted while the rest was read: nothing more may reach the step's log.
                 delivery.abandon()

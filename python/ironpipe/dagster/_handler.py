@@ -219,14 +219,15 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
             Whether to go on waiting after that result: False once ``wake`` was called.
         """
         results = self._result_queue
-        with results.not_empty:
+        # The lock itself: an interruption in a condition's `__enter__` would leave it locked.
+        with results.mutex:
             self._awaited = True
             results.not_empty.wait_for(lambda: self._awake or len(results.queue) > self._taken)
             return not self._awake
 
     def wake(self) -> None:
         """Ends the waiting for results, now and later."""
-        with self._result_queue.not_empty:
+        with self._result_queue.mutex:
             self._awake = True
             self._result_queue.not_empty.notify_all()
 

@@ -25,7 +25,8 @@ from .buffer import LogBuffer
 from .rows import Line
 from .store import LogStore
 
-_installing = threading.Lock()
+# A session that was forgotten may be ended by the collector, at any place: also under this lock.
+_installing = threading.RLock()
 
 
 class BulkLogs:

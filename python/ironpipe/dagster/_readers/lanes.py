@@ -98,7 +98,10 @@ class _Lanes:
     def __init__(self) -> None:
         self._ready = _ironpipe.Ready()
         self._keys = itertools.count()
-        self._changed = threading.Condition()
+        # To be entered itself: an interruption in a condition's own `__enter__` would leave it
+        # locked.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._sessions: dict[int, _Session] = {}
         self._waiting: deque[_Session] = deque()
         # When which session wants to go on.
@@ -113,17 +116,17 @@ class _Lanes:
         """Hands over the messages of a session while the block runs."""
         key = next(self._keys)
         session = _Session(key, tail(self._ready, key), delivery)
-        with self._changed:
-            self._sessions[key] = session
-            if not self._listening:
-                _start("ironpipe-listen", self._listen)
-                self._listening = True
-            # What came before it was known here has called nobody.
-            self._call(session)
         try:
+            with self._lock:
+                self._sessions[key] = session
+                if not self._listening:
+                    _start("ironpipe-listen", self._listen)
+                    self._listening = True
+                # What came before it was known here has called nobody.
+                self._call(session)
             yield session
         finally:
-            with self._changed:
+            with self._lock:
                 self._sessions.pop(key, None)
 
     def forget(self) -> None:
@@ -138,7 +141,7 @@ class _Lanes:
     def _listen(self) -> None:
         while True:
             keys = self._ready.wait(_IDLE)
-            with self._changed:
+            with self._lock:
                 if not self._sessions:
                     self._listening = False
                     return
@@ -178,7 +181,7 @@ class _Lanes:
     def _lane(self) -> None:
         while (session := self._next()) is not None:
             wait = session.go_on()
-            with self._changed:
+            with self._lock:
                 called = session.state is _State.RUNNING_AND_CALLED
                 session.state = _State.RESTING
                 if session.ended.is_set():
@@ -189,7 +192,7 @@ class _Lanes:
                     heapq.heappush(self._due, (time.monotonic() + wait, session.key))
 
     def _next(self) -> _Session | None:
-        with self._changed:
+        with self._lock:
             leave = time.monotonic() + _IDLE
             while True:
                 now = time.monotonic()

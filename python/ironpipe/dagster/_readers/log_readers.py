@@ -47,13 +47,14 @@ class LogReaders:
     def begin(self) -> None:
         """Looks after the log readers, should there be any by now."""
         if self._thread is None and self._reader.log_readers:
-            self._thread = start("logs", self._run, self._delivery)
+            self._thread = reading_thread("logs", self._run, self._delivery)
+            self._thread.start()
 
     @contextmanager
     def running(self) -> Generator[None, None, None]:
         """Looks after them while the block runs, and until they are through."""
-        self.begin()
         try:
+            self.begin()
             yield
         finally:
             self.closed.set()
@@ -129,8 +130,8 @@ class LogReaders:
             )
 
 
-def start(name: str, read: Callable[[], None], delivery: Delivery) -> threading.Thread:
-    """Starts a thread of a session's. What it raises goes into the session's account.
+def reading_thread(name: str, read: Callable[[], None], delivery: Delivery) -> threading.Thread:
+    """A thread of a session's, to be started. What it raises goes into the session's account.
 
     Args:
         name: What it reads.
@@ -144,9 +145,7 @@ def start(name: str, read: Callable[[], None], delivery: Delivery) -> threading.
         except BaseException:
             delivery.fail(f"{delivery.name} {name} thread", sys.exc_info())
 
-    thread = threading.Thread(target=run, name=f"ironpipe-{name}", daemon=True)
-    thread.start()
-    return thread
+    return threading.Thread(target=run, name=f"ironpipe-{name}", daemon=True)
 
 
 def join(name: str, thread: threading.Thread, steps: Callable[[], int], delivery: Delivery) -> None:

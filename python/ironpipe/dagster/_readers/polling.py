@@ -13,7 +13,7 @@ import ironpipe
 
 from .._delivery import Delivery
 from .._types import Context
-from .log_readers import LogReaders, join, rest, start
+from .log_readers import LogReaders, join, reading_thread, rest
 
 if TYPE_CHECKING:
     from ironpipe import DeliveryReport
@@ -62,8 +62,10 @@ class Polling:
     @contextmanager
     def running(self) -> Generator[None, None, None]:
         """Reads while the block runs, and the rest at its end."""
-        thread = start("messages", self._read_messages, self._delivery)
+        thread = reading_thread("messages", self._read_messages, self._delivery)
         try:
+            # Here, since an interruption may come when it has started.
+            thread.start()
             yield
         finally:
             self._closed.set()
