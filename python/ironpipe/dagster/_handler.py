@@ -27,14 +27,14 @@ from ._bulk import BulkLogs, bulk_logs
 from ._closings import Closings
 from ._errors import ExternalError, is_interruption
 from ._events import step_context_of
-from ._intake import Intake, wire
+from ._intake import Intake, Taker, wire
 from ._ledger import Ledger
 from ._partial import HandedOut
 from ._results import materialize_result
 from ._types import Context, EngineMessage, Result, StreamSink
 
 
-class PipesMessageHandler(dagster.PipesMessageHandler):
+class PipesMessageHandler(Taker, dagster.PipesMessageHandler):
     """Turns messages into Dagster events, and keeps account of those that it cannot turn.
 
     What the official handler raises kills the thread that reads, and every later message with it.
@@ -117,25 +117,6 @@ class PipesMessageHandler(dagster.PipesMessageHandler):
     def logs(self) -> BulkLogs | None:
         """What takes log messages while the reader reads; None where they go one by one."""
         return self._logs
-
-    def handle_message(self, message: PipesMessage) -> None:
-        """Handles one message of a reader that is not ours. Raises nothing.
-
-        Args:
-            message: The message, parsed. The engine checks, mends and counts it.
-        """
-        self.intake.take(message)
-
-    def take_line(self, line: str) -> Sequence[str]:
-        """Handles a line of a channel that ordinary output goes through, too. Raises nothing.
-
-        Args:
-            line: The line, or several.
-
-        Returns:
-            The lines that are ordinary output.
-        """
-        return self.intake.take_line(line)
 
     def _take_all(self, messages: Sequence[Any]) -> None:
         for message in messages:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from dagster._core.pipes import utils
 from dagster._core.pipes.utils import PipesLogReader
@@ -13,9 +13,6 @@ from dagster_pipes import PipesParams
 
 from .._delivery import Delivery
 from .._types import Context
-
-if TYPE_CHECKING:
-    from .threaded import PipesThreadedMessageReader
 
 
 class LogReaders:
@@ -30,7 +27,7 @@ class LogReaders:
 
     def __init__(
         self,
-        reader: "PipesThreadedMessageReader",
+        reader: utils.PipesThreadedMessageReader,
         delivery: Delivery,
         params: PipesParams,
         context: Context,

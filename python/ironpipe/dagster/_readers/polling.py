@@ -19,10 +19,29 @@ if TYPE_CHECKING:
     from ironpipe import DeliveryReport
     from ironpipe._ironpipe import Batch
 
-    from .threaded import PipesThreadedMessageReader
-
 _FIRST_RETRY = 0.1
 _LONGEST_PAUSE = 10.0
+
+
+class PolledReader(utils.PipesThreadedMessageReader):
+    """What a reader says of its channel, besides how to download from it."""
+
+    max_line: int
+    """The longest line that is read, in bytes."""
+
+    shares_channel: bool = True
+    """Whether ordinary output stands between the messages, as in a log. It is passed over."""
+
+    holds_back: bool = False
+    """Whether the writer gathers messages before it sends them: then one that never says
+    ``closed`` has lost some, and the step fails."""
+
+    drain_timeout: float = utils.WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL
+    """How long to go on, in seconds, after the session has closed and nothing more has come, where
+    a writer has not said ``closed``."""
+
+    retry_timeout: float = 60.0
+    """How long to try again, in seconds, after the session has closed, where downloads raise."""
 
 
 class Polling:
@@ -42,7 +61,7 @@ class Polling:
 
     def __init__(
         self,
-        reader: "PipesThreadedMessageReader",
+        reader: PolledReader,
         delivery: Delivery,
         params: PipesParams,
         context: Context,

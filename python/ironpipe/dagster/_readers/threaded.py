@@ -17,14 +17,12 @@ from .._delivery import Delivery
 from .._policy import OnIncomplete, check_on_incomplete
 from .base import PipesMessageReader
 from .log_readers import LogReaders
-from .polling import Polling
+from .polling import PolledReader, Polling
 
 _sessions_lock = threading.Lock()
 
 
-class PipesThreadedMessageReader(
-    PipesMessageReader, utils.PipesThreadedMessageReader, delivers=True
-):
+class PipesThreadedMessageReader(PipesMessageReader, PolledReader, delivers=True):
     """The base of a reader that downloads messages, and logs, in threads.
 
     Drop-in for ``dagster._core.pipes.utils.PipesThreadedMessageReader``: what was written for it
@@ -42,20 +40,6 @@ class PipesThreadedMessageReader(
             themselves. By default the environment variable ``IRONPIPE_ON_INCOMPLETE`` decides,
             else ``"fail"``.
     """
-
-    shares_channel: bool = True
-    """Whether ordinary output stands between the messages, as in a log. It is passed over."""
-
-    holds_back: bool = False
-    """Whether the writer gathers messages before it sends them: then one that never says
-    ``closed`` has lost some, and the step fails."""
-
-    drain_timeout: float = utils.WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL
-    """How long to go on, in seconds, after the session has closed and nothing more has come, where
-    a writer has not said ``closed``."""
-
-    retry_timeout: float = 60.0
-    """How long to try again, in seconds, after the session has closed, where downloads raise."""
 
     # The log readers as they were given, while a session has copies of them.
     _given_log_readers: dict[str, PipesLogReader] | None = None
