@@ -69,9 +69,10 @@ def has_kept_a(stored: Stored) -> bool:
 @pytest.mark.parametrize("leader", ["polite", "stubborn"])
 def test_an_interruption_ends_everybody(leader: str, how: str, tmp_path: Path, home: Path) -> None:
     with family_in(tmp_path / "family", f"{leader} {EVERYBODY}") as family:
-        patience = {"termination_timeout_seconds": 1 if leader == "stubborn" else 60}
+        # Each long enough for a busy machine to let the leader take note of a signal.
+        patience = {"termination_timeout_seconds": 3 if leader == "stubborn" else 60}
         host = start(
-            family, home, how, kill_timeout_seconds=1, keep_partial_results=True, **patience
+            family, home, how, kill_timeout_seconds=3, keep_partial_results=True, **patience
         )
         assert len(family.alive()) == 7
         host.send_signal(signal.SIGINT)
@@ -94,7 +95,7 @@ def test_further_interruptions_cut_nothing_short(tmp_path: Path, home: Path) -> 
             family,
             home,
             termination_timeout_seconds=3,
-            kill_timeout_seconds=1,
+            kill_timeout_seconds=3,
             keep_partial_results=True,
         )
         host.send_signal(signal.SIGINT)

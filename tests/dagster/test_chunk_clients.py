@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.pipes import utils
 
 from dagster_harness import Stored, asset_of, command, run
 from hosts import Aws, Cluster, Container, Functions, Workspace, materialize
@@ -62,8 +63,14 @@ def test_ecs(kind: str, s3: Any, instance: dg.DagsterInstance) -> None:
 
 
 def test_emr_adds_readers_of_its_logs(
-    s3: Any, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
+    s3: Any,
+    instance: dg.DagsterInstance,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Its own readers of logs ask every ten seconds, and three times more once the job has ended.
+    monkeypatch.setitem(aws.PipesS3LogReader.__init__.__kwdefaults__, "interval", 0.05)
+    monkeypatch.setattr(utils, "WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 0)
     # It asks whether the reader is one of the official class.
     client = aws.PipesEMRClient(
         client=Aws(job("s3"), s3), wait_for_s3_logs_seconds=0, **ends("s3", s3)
