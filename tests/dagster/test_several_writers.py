@@ -34,6 +34,19 @@ with open_dagster_pipes() as pipes:
     pipes.report_asset_check("c", passed=True)
 """
 
+HAS_A_POOL = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from ironpipe import open_dagster_pipes
+def work(part):
+    for row in range(50):
+        pipes.log.info("row %d", 50 * part + row)
+with open_dagster_pipes() as pipes:
+    with ProcessPoolExecutor(3, multiprocessing.get_context("fork")) as pool:
+        list(pool.map(work, range(8)))
+    pipes.log.info("end")
+"""
+
 EMITS_BESIDE = """
 import subprocess, sys
 from dagster_pipes import open_dagster_pipes
@@ -76,6 +89,16 @@ def test_a_forked_child_that_closes_ends_nobody_else(
     assert "child" in stored.logs()
     assert invocations[0].get_custom_messages() == ("still here",)
     assert len(stored.materializations()) == len(stored.checks()) == 1
+
+
+@NEEDS_FORK
+def test_a_pool_in_a_session_of_chunks(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    client = ours.PipesSubprocessClient(message_reader=ours.StoreMessageReader(str(tmp_path)))
+    stored = run_command(client, python(HAS_A_POOL), instance=instance)
+    assert stored.success, stored.failure()
+    assert stored.logs(logging.WARNING) == []
+    rows = [text for text in stored.logs() if text.startswith("row ")]
+    assert sorted(rows) == sorted(f"row {row}" for row in range(400))
 
 
 def test_emit_beside_a_process_that_closes(instance: dg.DagsterInstance) -> None:
